@@ -1,0 +1,174 @@
+"""The Python API: load a notebook, look at it, run it, take the results.
+
+The other faces (command line, magics) are built on the same calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_kfp.errors import Diagnostic, JupyterKfpError, UsageError
+from jupyter_kfp.runs import Run, StepRun, StoredArtifact
+
+if TYPE_CHECKING:  # only what reads a notebook imports the analysis, and only runs the store
+    from jupyter_kfp.compiler import Provenance
+    from jupyter_kfp.notebook import Analysis
+    from jupyter_kfp.pipeline import Json, Pipeline
+    from jupyter_kfp.views.model import Graph
+
+__all__ = ["LoadedPipeline", "Run", "StepRun", "StoredArtifact", "load", "parse_parameters", "run"]
+
+_IR_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+
+
+def load(path: str | Path) -> LoadedPipeline:
+    """The pipeline in a notebook (``.ipynb``) or in a compiled pipeline (``.yaml``).
+
+    Raises:
+        NotebookError: the file cannot be read as a notebook. What is wrong *in* the notebook raises
+            nothing here: see :meth:`LoadedPipeline.check`.
+    """
+    return LoadedPipeline(Path(path))
+
+
+def run(path: str | Path, /, **parameters: Json) -> Run:
+    """Load a notebook or compiled pipeline and run it on this machine, waiting for its end."""
+    return load(path).run(**parameters)
+
+
+def parse_parameters(ir_text: str, pairs: Iterable[str]) -> dict[str, Json]:
+    """``NAME=VALUE`` texts as values of the types that a compiled pipeline declares.
+
+    Raises:
+        UsageError: a text is not of that form, names no parameter, or cannot be of its type.
+    """
+    from jupyter_kfp.engine import ir, parameters
+
+    texts = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name.strip():
+            raise UsageError(f"{pair!r} is not NAME=VALUE.", "Write for instance -p epochs=10.")
+        texts[name.strip()] = text
+    return parameters.from_texts(ir.read(ir_text).root.input_parameters, texts) if texts else {}
+
+
+class LoadedPipeline:
+    """A notebook or compiled pipeline that was read from ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.analysis: Analysis | None = None
+        self._ir: str | None = None
+        if path.suffix.lower() in _IR_SUFFIXES:
+            self._ir = _read_text(path)
+        else:
+            from jupyter_kfp.notebook import analyze_file
+
+            self.analysis = analyze_file(path)
+
+    def __repr__(self) -> str:
+        return f"<pipeline of {self.path}>"
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The model. Raises DiagnosticsError where the notebook has errors, UsageError for a compiled pipeline."""
+        if self.analysis is None:
+            raise UsageError(f"{self.path} is a compiled pipeline; only a notebook has a model.")
+        return self.analysis.checked()
+
+    @property
+    def sources(self) -> Mapping[int, str]:
+        """The source of every cell by its 0-based index; empty for a compiled pipeline."""
+        return {c.index: c.source for c in self.analysis.reading.notebook.cells} if self.analysis else {}
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What is wrong, or may be, with the notebook; empty for a compiled pipeline."""
+        if self.analysis is None:
+            return ()
+        found = self.analysis.diagnostics
+        if self.analysis.ok:
+            from jupyter_kfp.compiler import diagnose
+
+            found = (*found, *(d for d in diagnose(self.analysis.pipeline) if d not in found))
+        return found
+
+    def check(self) -> tuple[Diagnostic, ...]:
+        """All findings, errors and warnings. Nothing is executed."""
+        return self.diagnostics
+
+    def compile(self, path: str | Path | None = None, *, provenance: bool = False) -> str:
+        """The pipeline as KFP IR YAML, written to ``path`` if one is given.
+
+        ``provenance`` puts git commit, notebook and author into the environment of every step.
+
+        Raises:
+            DiagnosticsError: the notebook has errors, or KFP cannot express what it asks for.
+        """
+        text = self._ir
+        if text is None or (provenance and self.analysis is not None):
+            from jupyter_kfp.compiler import compile_pipeline
+
+            text = compile_pipeline(self.pipeline, provenance=self._provenance() if provenance else None)
+            if not provenance:
+                self._ir = text
+        if path is not None:
+            try:
+                Path(path).write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise JupyterKfpError(
+                    f"{path} cannot be written ({error.strerror}).", "Name another file."
+                ) from error
+        return text
+
+    def _provenance(self) -> Provenance:
+        from jupyter_kfp.compiler import gather
+
+        return gather(self.path)
+
+    def graph(self, states: Mapping[str, str] | None = None) -> Graph:
+        """The graph of the pipeline, coloured by ``states`` (task path → state) if given."""
+        from jupyter_kfp.views.graph import graph_from_ir
+
+        return graph_from_ir(self.compile(), states)
+
+    def start(self, parameters: Mapping[str, Json] | None = None, *, max_parallel: int | None = None) -> Run:
+        """Start a run on this machine and return at once; it goes on if this process ends.
+
+        Raises:
+            UsageError: a parameter is unknown, missing or of another type, or this machine lacks what
+                the pipeline needs.
+        """
+        from dataclasses import asdict
+
+        from jupyter_kfp.engine import launch
+        from jupyter_kfp.store.records import Origin
+
+        origin = Origin()
+        if self.analysis is not None:
+            known = {k: v for k, v in asdict(self._provenance()).items() if v is not None}
+            origin = Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
+        options = launch.RunOptions(source_dir=self.path.absolute().parent, max_parallel=max_parallel)
+        handle = launch.start(self.compile(), parameters or {}, origin=origin, options=options)
+        return Run(handle.id, handle)
+
+    def run(self, /, **parameters: Json) -> Run:
+        """Run on this machine and wait for the end; Ctrl-C cancels. Parameters by name."""
+        started = self.start(parameters)
+        started.wait()
+        return started
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {path}.", "Check the path.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a text in UTF-8.", "Compile the notebook again.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from error

@@ -1,0 +1,199 @@
+"""Commands about runs: ``run``, ``runs``, ``show``, ``logs``, ``cancel``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jupyter_kfp.cli.notebooks import warn
+from jupyter_kfp.cli.output import AS_JSON, CANCELED, NOTEBOOK, console, explained, print_json, show
+from jupyter_kfp.errors import UsageError
+
+if TYPE_CHECKING:
+    from jupyter_kfp.runs import Run
+
+
+@click.command()
+@NOTEBOOK
+@click.option(
+    "-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated."
+)
+@click.option("--params-file", type=click.Path(path_type=Path), help="Parameters from a YAML or JSON file.")
+@click.option(
+    "--max-parallel", type=click.IntRange(min=1), help="How many steps run at once; the cores by default."
+)
+@click.option("--detach", is_flag=True, help="Return at once; the run goes on.")
+@AS_JSON
+@explained
+def run(
+    notebook: Path,
+    pairs: tuple[str, ...],
+    params_file: Path | None,
+    max_parallel: int | None,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Run NOTEBOOK (or a compiled pipeline) on this machine. Ctrl-C cancels."""
+    from jupyter_kfp.api import load
+
+    loaded = load(notebook)
+    text = loaded.compile()
+    warn(loaded)
+    started = loaded.start(_parameters(text, pairs, params_file), max_parallel=max_parallel)
+    if detach:
+        if as_json:
+            print_json(started.as_dict())
+        else:
+            click.echo(started.id)
+        return
+    _attend(started, quiet=as_json)
+    document = started.as_dict()
+    if as_json:
+        print_json(document)
+    else:
+        from jupyter_kfp.views.tables import run_view
+
+        # On one terminal the progress has just shown the tasks and their errors.
+        shown_already = sys.stdout.isatty() and sys.stderr.isatty()
+        show(run_view(document, tasks=not shown_already))
+    sys.exit(_exit_code(document["state"]))
+
+
+def _attend(started: Run, *, quiet: bool) -> None:
+    """Wait for a run, showing how it goes; one line an event where standard error is no terminal."""
+    if quiet:
+        started.wait()
+        return
+    from jupyter_kfp.views import progress
+
+    with progress.Watch(tasks=started.steps, console=console(err=True)) as watch:
+        started.wait(watch)
+
+
+def _parameters(ir_text: str, pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+    """Parameters from a file, then from ``NAME=VALUE``; text is read as the type the pipeline declares."""
+    from jupyter_kfp.api import parse_parameters
+
+    values = _parameters_file(file) if file is not None else {}
+    return {**values, **parse_parameters(ir_text, pairs)}
+
+
+def _parameters_file(file: Path) -> dict[str, Any]:
+    import yaml
+
+    form = "Write one `NAME: VALUE` per line."
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}).", "Check the path.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{file} is neither YAML nor JSON: {reason}.", form) from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise UsageError(f"{file} holds no parameters.", form)
+    return {str(name): value for name, value in found.items()}
+
+
+def _exit_code(state: str) -> int:
+    return {"SUCCEEDED": 0, "CACHED": 0, "CANCELED": CANCELED}.get(state, 1)
+
+
+@click.command()
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first."
+)
+@click.option("--pipeline", help="Only runs of the pipeline of this name.")
+@AS_JSON
+@explained
+def runs(limit: int, pipeline: str | None, as_json: bool) -> None:
+    """List the runs of this machine, newest first."""
+    from jupyter_kfp.store.store import open_store
+
+    store = open_store()
+    try:
+        found = store.runs(limit=limit, pipeline=pipeline)
+    finally:
+        store.close()
+    if as_json:
+        print_json(
+            [
+                {
+                    "run_id": record.id,
+                    "name": record.name,
+                    "pipeline": record.pipeline,
+                    "state": record.state.value,
+                    "created_at": _iso(record.created_at),
+                    "started_at": _iso(record.started_at),
+                    "ended_at": _iso(record.ended_at),
+                    "parameters": dict(record.parameters),
+                    "notebook": record.origin.notebook,
+                }
+                for record in found
+            ]
+        )
+        return
+    from jupyter_kfp.views.tables import runs_table
+
+    show(runs_table(found))
+
+
+def _iso(moment: Any) -> str | None:
+    return None if moment is None else str(moment.isoformat())
+
+
+@click.command(name="show")
+@click.argument("run_id", metavar="RUN")
+@AS_JSON
+@explained
+def show_(run_id: str, as_json: bool) -> None:
+    """Show one RUN: its tasks, outputs and errors."""
+    from jupyter_kfp.runs import Run
+
+    document = Run(run_id).as_dict()
+    if as_json:
+        print_json(document)
+    else:
+        from jupyter_kfp.views.tables import run_view
+
+        show(run_view(document))
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("task", required=False)
+@explained
+def logs(run_id: str, task: str | None) -> None:
+    """Print what TASK of RUN printed; every task's without TASK."""
+    from jupyter_kfp.runs import Run
+
+    found = Run(run_id)
+    if task is None:
+        texts = {path: step.log for path, step in found.steps.items()}
+    else:
+        try:
+            texts = {task: found[task].log}
+        except KeyError as error:
+            raise UsageError(f"There is {error.args[0]}.", "Name one of them.") from None
+    if len(texts) == 1 and not sys.stdout.isatty():
+        click.echo(next(iter(texts.values())), nl=False)
+        return
+    from jupyter_kfp.views.tables import logs_view
+
+    show(logs_view(texts))
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@explained
+def cancel(run_id: str) -> None:
+    """End RUN: its running steps are ended, nothing more starts."""
+    from jupyter_kfp.runs import Run
+
+    found = Run(run_id)
+    found.cancel()
+    click.echo(f"Asked run {found.id} to end.", err=True)

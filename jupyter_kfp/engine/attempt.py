@@ -1,0 +1,306 @@
+"""One try at a task, from its directories to its outputs. Runs in a thread of the engine, touches no database."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_kfp.engine import executor_io
+from jupyter_kfp.engine.dataflow import Values
+from jupyter_kfp.engine.directories import AttemptDirectory, safe
+from jupyter_kfp.engine.environments import Interpreter, provide
+from jupyter_kfp.engine.masking import Masker
+from jupyter_kfp.engine.placeholders import resolve_command
+from jupyter_kfp.engine.plan import Component, Container, Task
+from jupyter_kfp.engine.process import MARK, StepProcess, mark
+from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store.artifacts import ArtifactRoot
+from jupyter_kfp.store.records import Failure, NewArtifact, State
+
+if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
+    from jupyter_kfp.pipeline import Json
+
+# The first line of the program every notebook step starts with; its arguments are the executor input, a
+# JSON list of packages, and the packed step.
+STEP_HEADER = "# jupyter_kfp step"
+_PYTHONS = ("python", "python3")
+_LAST_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What all attempts of a run share."""
+
+    run_id: str
+    run_name: str
+    pipeline: str
+    created_at: datetime
+    root: ArtifactRoot
+    environments: Path
+    source: Path | None
+    masker: Masker
+    secrets: Mapping[str, Mapping[str, str]]
+
+    def placeholders(self, task: str, path: str, number: int) -> dict[str, str]:
+        """KFP's placeholders that name the run and the task."""
+        return {
+            "pipeline_job_name": self.run_name,
+            "pipeline_job_resource_name": f"{self.pipeline}-{self.run_id}",
+            "pipeline_job_uuid": self.run_id,
+            "pipeline_task_name": task,
+            "pipeline_task_uuid": f"{self.run_id}/{path}/{number}",
+            "pipeline_root": self.root.url,
+            # Started by hand, a run is scheduled for the moment it is made.
+            "pipeline_job_create_time_utc": self.created_at.isoformat(),
+            "pipeline_job_schedule_time_utc": self.created_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Outputs: values, and artifacts with where they are on this machine."""
+
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    artifacts: Mapping[str, Sequence[tuple[NewArtifact, Path]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended. ``retriable``: another try might end differently."""
+
+    state: State
+    exit_code: int | None = None
+    failure: Failure | None = None
+    made: Made = field(default_factory=Made)
+    retriable: bool = True
+
+
+class _Stopped(Exception):  # noqa: N818 (not an error)
+    """The attempt was stopped before its process began."""
+
+
+class Attempt:
+    """One try. `run` belongs to a thread of its own; `stop` and `kill` to the supervisor's."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        task: Task,
+        component: Component,
+        container: Container,
+        *,
+        path: str,
+        number: int,
+        inputs: Values,
+        directory: AttemptDirectory,
+    ) -> None:
+        self.path = path
+        self.number = number
+        self.directory = directory
+        self._context = context
+        self._task = task
+        self._component = component
+        self._container = container
+        self._inputs = inputs
+        self._place = (safe(path), str(number))
+        self._lock = threading.Lock()
+        self._process: StepProcess | None = None
+        self._stopped: Failure | State | None = None
+
+    def run(self) -> Result:
+        """Do it. Whatever goes wrong is in the result."""
+        code: int | None = None
+        try:
+            code = self._execute()
+        except _Stopped:
+            pass
+        except JupyterKfpError as error:
+            if self._stopped is None:  # else an installer was stopped, which is no news
+                return self._failed(str(error), retriable=False)
+        except OSError as error:
+            return self._failed(self._explain(error), retriable=False)
+        except ValueError as error:  # of placeholders
+            return self._failed(f"Its command cannot be made: {error}.", retriable=False)
+        if isinstance(self._stopped, Failure):
+            return Result(State.FAILED, code, self._stopped, self._reports())
+        if self._stopped is not None:
+            return Result(self._stopped, code, made=self._reports())
+        return self._collect(code)
+
+    def stop(self, why: Failure | State) -> None:
+        """Ask the step to end: CANCELED, or FAILED with this failure. The first reason counts."""
+        with self._lock:
+            self._stopped = self._stopped or why
+            if self._process is not None:
+                self._process.terminate()
+
+    def kill(self) -> None:
+        """End the step at once."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def _execute(self) -> int:
+        """The exit code. Raises _Stopped if the step was stopped before its process began."""
+        self.directory.create(self._context.source)
+        paths = {
+            port: self._context.root.working_path(*self._place, safe(port))
+            for port in self._component.output_artifacts
+        }
+        for path in paths.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        message = executor_io.executor_input(self._component, self._inputs, self.directory, paths)
+        names = self._context.placeholders(self._task.display_name, self.path, self.number)
+        argv = resolve_command((*self._container.command, *self._container.args), message, names)
+        interpreter = self._interpreter(argv)
+        environment = self._environment(interpreter)
+        argv[0] = find_program(argv[0], interpreter.executable, environment.get("PATH"))
+        return self._start(argv, environment, self.directory.log).wait()
+
+    def _start(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> StepProcess:
+        """Start a process that `stop` and `kill` reach. Raises _Stopped if they were called before."""
+        with self._lock:
+            if self._stopped is not None:
+                raise _Stopped
+            self._process = StepProcess(
+                argv,
+                directory=self.directory.work,
+                environment=environment,
+                log=log,
+                masker=self._context.masker,
+            )
+            return self._process
+
+    def _install(self, argv: Sequence[str]) -> tuple[int, str]:
+        """Run an installer as part of this attempt."""
+        log = self.directory.base / "packages.txt"
+        log.write_bytes(b"")
+        code = self._start(argv, self._environment(Interpreter(sys.executable)), log).wait()
+        return code, log.read_text(encoding="utf-8", errors="replace")
+
+    def _interpreter(self, argv: Sequence[str]) -> Interpreter:
+        if not is_notebook_step(self._container):
+            return Interpreter(sys.executable)
+        packages: list[str] = json.loads(argv[len(self._container.command) + 1])
+        return provide(packages, self._context.environments, self._install)
+
+    def _environment(self, interpreter: Interpreter) -> dict[str, str]:
+        variables = dict(os.environ)
+        # The step's python3 and its scripts are those of the interpreter, whoever calls them.
+        programs = str(Path(interpreter.executable).parent)
+        variables["PATH"] = os.pathsep.join(filter(None, (programs, variables.get("PATH"))))
+        if interpreter.directory is not None:
+            variables["VIRTUAL_ENV"] = str(interpreter.directory)
+        variables.update(PYTHONUNBUFFERED="1", JUPYTER_KFP_ENVIRONMENT="ready")
+        if self._context.source is not None:
+            variables["JUPYTER_KFP_SOURCE_DIR"] = str(self._context.source)
+        variables.update(self._container.env)
+        variables.update(self._context.secrets.get(self._component.executor or "", {}))
+        variables[MARK] = mark(self._context.run_id, self.path, self.number, os.environ)
+        return variables
+
+    def _collect(self, code: int | None) -> Result:
+        try:
+            message = executor_io.read_executor_output(self.directory.executor_output)
+            if code != 0:
+                failure = executor_io.step_failure(message, self._component.cells) or Failure(
+                    self._describe(code)
+                )
+                return self._failed(failure, code)
+            component, root = self._component, self._context.root
+            parameters = executor_io.output_parameters(component.output_parameters, message, self.directory)
+            artifacts = executor_io.output_artifacts(component.output_artifacts, message, root, self._place)
+        except JupyterKfpError as error:
+            return self._failed(str(error), code)
+        except OSError as error:
+            return self._failed(self._explain(error), code)
+        return Result(State.SUCCEEDED, code, made=Made(parameters, artifacts))
+
+    def _failed(self, failure: Failure | str, code: int | None = None, *, retriable: bool = True) -> Result:
+        if isinstance(failure, str):
+            failure = Failure(failure)
+        mask = self._context.masker.mask
+        message = mask(failure.message)
+        root = self._context.root
+        if "is full" not in message and root.is_full():
+            message += f" The disk of the artifact root {root.url} is full. Free space there, or choose another root."
+        elif "is full" not in message and os.strerror(errno.ENOSPC) in message:
+            # What did not fit is gone again, so there may be space by now.
+            message += f" The artifact root is {root.url}: free space there, or choose another root."
+        traceback = None if failure.traceback is None else mask(failure.traceback)
+        failure = Failure(message, failure.type, failure.cell, traceback)
+        return Result(State.FAILED, code, failure, self._reports(), retriable)
+
+    def _reports(self) -> Made:
+        try:
+            return Made(artifacts=executor_io.reports(self._component, self._context.root, self._place))
+        except (OSError, JupyterKfpError):
+            return Made()  # the step failed for a reason of its own; that one is told
+
+    def _describe(self, code: int | None) -> str:
+        """A failure that the step itself did not describe: how it ended, and its last words."""
+        ended = exit_words(code)
+        try:
+            with self.directory.log.open("rb") as stream:
+                stream.seek(max(0, self.directory.log.stat().st_size - 8192))
+                text = stream.read().decode("utf-8", "replace")
+        except OSError:
+            return f"It {ended}."
+        lines = [line.strip() for line in text.splitlines() if line.strip()][-_LAST_LINES:]
+        return f"It {ended}; its log " + (f"ends with: {' | '.join(lines)}" if lines else "is empty.")
+
+    def _explain(self, error: OSError) -> str:
+        match error.errno:
+            case errno.E2BIG:
+                return (
+                    "Its inputs are larger than what this system allows in a command (128 KB for one argument on "
+                    "Linux). Pass large values as artifacts."
+                )
+            case errno.ENOSPC | errno.EDQUOT:
+                return f"The disk is full ({error.filename or self.directory.base}). Free space there."
+        return f"It could not be started ({error})."
+
+
+def is_notebook_step(container: Container) -> bool:
+    """Whether the container is a step that this package compiled."""
+    return (
+        len(container.command) == 3
+        and container.command[2].startswith(STEP_HEADER)
+        and len(container.args) >= 2
+    )
+
+
+def find_program(word: str, python: str, path: str | None) -> str:
+    """The program a command's first word names; ``python3`` is the step's own interpreter."""
+    if word in _PYTHONS:
+        return python
+    program = shutil.which(word, path=path)
+    if program is None:
+        raise JupyterKfpError(
+            f"The command {word!r} is not on this machine's PATH.",
+            "Install it, or run the step in a container.",
+        )
+    return program
+
+
+def exit_words(code: int | None) -> str:
+    """An exit code as words. Shells report the end by signal N as 128 + N."""
+    if code is None:
+        return "never started"
+    number = -code if code < 0 else code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"ended with exit code {code}"
+    hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+    return f"was ended by the signal {name}{hint}"

@@ -1,0 +1,134 @@
+"""From a run in the store to its execution by this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from jupyter_kfp.engine import ir, secrets, support
+from jupyter_kfp.engine.attempt import RunContext
+from jupyter_kfp.engine.dataflow import Values
+from jupyter_kfp.engine.masking import Masker
+from jupyter_kfp.engine.plan import Container
+from jupyter_kfp.engine.process import adopt_orphans
+from jupyter_kfp.engine.supervisor import Supervisor
+from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store import liveness, location
+from jupyter_kfp.store.artifacts import ArtifactRoot
+from jupyter_kfp.store.records import Failure, RunRecord
+from jupyter_kfp.store.store import Store, open_store
+
+
+def execute(run_id: str, doorbell: int | None = None) -> int:
+    """Execute a run that `launch.start` created. Returns 0 if it ended, however; 1 if the engine failed.
+
+    What goes wrong with the engine itself is written to standard error, the engine's log.
+    """
+    ring = _bell(doorbell)
+    try:
+        store = open_store()
+    except JupyterKfpError as error:
+        print(error, file=sys.stderr)  # noqa: T201 (the engine's log)
+        return 1
+    try:
+        _execute(store, store.run(run_id), ring)
+    except JupyterKfpError as error:
+        return _give_up(store, run_id, str(error))
+    except Exception as error:  # noqa: BLE001 (the run must not stay RUNNING, whatever this is)
+        traceback.print_exc()
+        return _give_up(store, run_id, f"The engine ended unexpectedly: {error!r}.")
+    finally:
+        store.close()
+    return 0
+
+
+def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
+    plan = ir.read(store.ir(run.id))
+    recorder = store.recorder(run.id)
+    process = liveness.process_id(os.getpid())
+    assert process is not None, "this process exists"
+    directory = location.run_directory(run.id)
+    root = ArtifactRoot(run.root, directory / "staging")
+    source = run.options.get("source_dir")
+    source_dir = Path(source) if source else None
+    values = secrets.load(source_dir)
+    supervisor = Supervisor(
+        plan,
+        Values(run.parameters),
+        recorder,
+        RunContext(
+            run_id=run.id,
+            run_name=run.name,
+            pipeline=run.pipeline,
+            created_at=run.created_at,
+            root=root,
+            environments=location.home() / "environments",
+            source=source_dir,
+            masker=Masker(values.hidden(plan)),
+            secrets={
+                label: values.variables(executor)
+                for label, executor in plan.executors.items()
+                if isinstance(executor, Container)
+            },
+        ),
+        directory=directory,
+        max_parallel=run.options.get("max_parallel") or os.cpu_count() or 1,
+        changed=ring,
+    )
+    adopt_orphans()
+    with _signals(supervisor.cancel):
+        recorder.begin_run(process)
+        root.check()
+        warning = support.ignored(plan)
+        if warning:
+            recorder.note(warning, kind="warning")
+        supervisor.execute()
+
+
+def _give_up(store: Store, run_id: str, why: str) -> int:
+    print(why, file=sys.stderr)  # noqa: T201 (the engine's log)
+    # If the store is what failed, readers will find this process gone and its words in the log.
+    with suppress(JupyterKfpError):
+        store.recorder(run_id).abandon(Failure(why))
+    return 1
+
+
+@contextmanager
+def _signals(cancel: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT cancel; losing the terminal is nothing to a detached run."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        cancel()
+
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], None] | signal.Handlers]
+    handlers = {signal.SIGTERM: on_signal, signal.SIGINT: on_signal, signal.SIGHUP: signal.SIG_IGN}
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only a main thread can have handlers; this is a run inside another program
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _bell(descriptor: int | None) -> Callable[[], None]:
+    """What tells a follower to look at the store. Never blocks: one byte unread is as good as many."""
+    if descriptor is None:
+        return lambda: None
+    os.set_inheritable(descriptor, False)
+    os.set_blocking(descriptor, False)
+
+    def ring() -> None:
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(descriptor, b".")
+
+    return ring

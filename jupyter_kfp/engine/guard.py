@@ -1,0 +1,55 @@
+"""A watch over the engine: if it dies without a word, its steps die too.
+
+The guard is a fork of the engine that sleeps on a pipe. The system closes the engine's end however the
+engine ends, ``kill -9`` included; only the engine's own goodbye lets the guard leave without acting.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+_GOODBYE = b"."
+
+
+class Guard:
+    """Call before threads and database connections exist: it forks."""
+
+    def __init__(self, run_id: str) -> None:
+        reader, self._writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _watch(reader, run_id)
+            finally:
+                os._exit(0)
+        os.close(reader)
+        self._pid = pid
+
+    def release(self) -> None:
+        """All steps have ended properly; the guard may go."""
+        os.write(self._writer, _GOODBYE)
+        os.close(self._writer)
+        os.waitpid(self._pid, 0)
+
+
+def _watch(reader: int, run_id: str) -> None:
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    # Nothing of the engine's stays open here: its followers wait for the end of its pipe.
+    os.closerange(0, reader)
+    os.closerange(
+        reader + 1, os.sysconf("SC_OPEN_MAX") if sys.platform != "linux" else _highest_descriptor() + 1
+    )
+    if os.read(reader, 1) == _GOODBYE:
+        return
+    from jupyter_kfp.engine.process import kill_marked
+
+    kill_marked(lambda marks: any(mark.startswith(f"{run_id}/") for mark in marks))
+
+
+def _highest_descriptor() -> int:
+    return max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())

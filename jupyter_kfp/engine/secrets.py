@@ -1,0 +1,82 @@
+"""Secrets and ConfigMaps on one machine: environment variables, or a ``.env`` file beside the notebook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_kfp.engine.plan import Container, Plan, SecretVariable
+from jupyter_kfp.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Where secrets come from. The environment wins over the file."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    file: Mapping[str, str] = field(default_factory=dict)
+    place: Path | None = None
+
+    def get(self, wanted: SecretVariable) -> str | None:
+        """The value for a variable: by the variable's name, else by the key's."""
+        for name in (wanted.variable, wanted.key):
+            for values in (self.environment, self.file):
+                if name in values:
+                    return values[name]
+        return None
+
+    def variables(self, container: Container) -> dict[str, str]:
+        """The variables a container's secrets and ConfigMaps become; those without a value are left out."""
+        found = ((wanted.variable, self.get(wanted)) for wanted in (*container.secrets, *container.config))
+        return {name: value for name, value in found if value is not None}
+
+    def hidden(self, plan: Plan) -> list[str]:
+        """The values that no log may show."""
+        containers = (executor for executor in plan.executors.values() if isinstance(executor, Container))
+        found = (self.get(wanted) for container in containers for wanted in container.secrets)
+        return [value for value in found if value]
+
+
+def load(directory: Path | None) -> Values:
+    """What this process's environment and ``directory/.env`` hold. Raises UsageError for an unreadable file."""
+    if directory is None:
+        return Values(os.environ)
+    place = directory / ".env"
+    try:
+        text = place.read_text(encoding="utf-8") if place.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The file {place} cannot be read ({error}).") from error
+    return Values(os.environ, parse(text), place)
+
+
+def parse(text: str) -> dict[str, str]:
+    """The assignments of a ``.env`` file: ``NAME=value``, quotes and ``export`` allowed, ``#`` comments."""
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, separator, value = line.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        if not separator or name.startswith("#") or not name:
+            continue
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        else:
+            value = value.partition(" #")[0].rstrip()
+        values[name] = value
+    return values
+
+
+def check(plan: Plan, values: Values) -> None:
+    """Raise UsageError naming the first secret without a value that is not optional."""
+    for label, executor in plan.executors.items():
+        if not isinstance(executor, Container):
+            continue
+        for wanted in executor.secrets:
+            if not wanted.optional and values.get(wanted) is None:
+                where = f" or in {values.place}" if values.place else ""
+                raise UsageError(
+                    f"{label.removeprefix('exec-')!r} needs the key {wanted.key!r} of the secret {wanted.source!r} "
+                    f"as {wanted.variable}, which has no value on this machine.",
+                    f"Set {wanted.variable} in the environment{where}.",
+                )

@@ -1,0 +1,75 @@
+"""From a notebook to a Pipeline: reading cells, dataflow, types, diagnostics."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_kfp.errors import Diagnostic, DiagnosticsError, Severity
+from jupyter_kfp.notebook.checks import check_secrets, check_side_channels
+from jupyter_kfp.notebook.dataflow import Dataflow
+from jupyter_kfp.notebook.ports import PortBuilder
+from jupyter_kfp.notebook.roles import Reading, assign_roles
+from jupyter_kfp.notebook.source import Notebook, read_notebook
+from jupyter_kfp.pipeline import Pipeline
+
+__all__ = ["Analysis", "analyze", "analyze_file"]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a notebook says, and what is wrong with it; ``pipeline`` is only usable without errors."""
+
+    reading: Reading
+    pipeline: Pipeline
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing found is an error."""
+        return not any(d.severity is Severity.ERROR for d in self.diagnostics)
+
+    def checked(self) -> Pipeline:
+        """The pipeline. Raises DiagnosticsError where the notebook has errors."""
+        if not self.ok:
+            raise DiagnosticsError(self.diagnostics)
+        return self.pipeline
+
+
+def analyze_file(path: Path) -> Analysis:
+    """Analyze the notebook at ``path``. Raises NotebookError where it cannot be read."""
+    return analyze(read_notebook(path))
+
+
+def analyze(notebook: Notebook) -> Analysis:
+    """Analyze a notebook: pure, nothing is executed or imported."""
+    with warnings.catch_warnings():
+        # Python's remarks on the source (`'\\#'` is no escape) are for when it is executed.
+        warnings.simplefilter("ignore")
+        return _analyze(notebook)
+
+
+def _analyze(notebook: Notebook) -> Analysis:
+    reading = assign_roles(notebook)
+    flow = Dataflow(reading)
+    flow.run()
+    builder = PortBuilder(flow)
+    pipeline = builder.build()
+    owners = {cell.cell: step.name for step in reading.steps for cell in step.cells}
+    travelling = [
+        *reading.preamble,
+        *reading.parameters,
+        *(cell for step in reading.steps for cell in step.cells),
+    ]
+    found = {
+        *reading.diagnostics,
+        *flow.diagnostics,
+        *builder.diagnostics,
+        *check_side_channels(reading, flow.imports),
+        *check_secrets(travelling, owners),
+    }
+    order = sorted(
+        found, key=lambda d: (d.cell if d.cell is not None else -1, d.line or 0, d.code, d.message)
+    )
+    return Analysis(reading, pipeline, tuple(order))

@@ -1,0 +1,55 @@
+"""One cell at a time, for the live kernel: its code without our lines, and the names it binds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from jupyter_kfp.errors import Diagnostic, Severity
+from jupyter_kfp.notebook.header import read_flags, read_header, read_options
+from jupyter_kfp.notebook.naming import step_name_problem
+from jupyter_kfp.notebook.spellings import Findings
+from jupyter_kfp.notebook.symbols import CodeFacts, SymbolIndex
+from jupyter_kfp.notebook.syntax import counted, transform
+from jupyter_kfp.notebook.walk import Walker
+from jupyter_kfp.pipeline import ValueType
+
+
+def live_cell(source: str) -> tuple[str, tuple[Diagnostic, ...]]:
+    """The code of a ``%%component`` cell (lines keep their numbers), and the errors in its header."""
+    header = read_header(source)
+    findings = Findings()
+    name, _, _ = read_flags(header, 0, findings)
+    read_options(header, 0, findings)
+    if problem := step_name_problem(name):
+        findings.error("K111", problem, "Write for instance `%%component train_model`.", 0, header.line)
+    return counted(header.code), tuple(d for d in findings.items if d.severity is Severity.ERROR)
+
+
+def names_bound(source: str) -> tuple[str, ...]:
+    """Names that stand for values after the cell, in the order of their appearance."""
+    cell = transform(read_header(source).code)
+    if cell.tree is None:
+        return ()
+    walker = Walker(_Nothing())
+    walker.run(cell.tree.body, 0, SymbolIndex.of(cell.equivalent), cell.soft)
+    code = walker.flow.code if walker.flow is not None else {}
+    return tuple(name for name in walker.record.touched if name not in code)
+
+
+class _Nothing:
+    """A notebook of which only this cell is known."""
+
+    own_methods: frozenset[str] = frozenset()
+    shadowed: frozenset[str] = frozenset()
+    imports: Mapping[str, str] = MappingProxyType({})
+    stateful: frozenset[str] = frozenset()
+
+    def facts(self, name: str) -> CodeFacts | None:
+        return None
+
+    def is_code(self, name: str) -> bool:
+        return False
+
+    def type_of(self, name: str) -> ValueType | None:
+        return None

@@ -1,0 +1,271 @@
+"""Runs of this machine as objects: their state, their steps, what they left.
+
+Nothing here reads notebooks or compiles, so that looking at runs starts quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store.records import ArtifactRecord, RunEvent, RunRecord, State, TaskRecord
+
+if TYPE_CHECKING:
+    from jupyter_kfp.pipeline import Json
+    from jupyter_kfp.store.store import Store
+    from jupyter_kfp.views.model import Graph
+
+# Ports that every step has, beside its own.
+_EXECUTED_NOTEBOOK, _EXECUTED_HTML = "executed_notebook", "executed_html"
+_REPORTS = frozenset({_EXECUTED_NOTEBOOK, _EXECUTED_HTML})
+
+
+class _Named(dict[str, Any]):
+    """Results by name; asking for another name says which there are."""
+
+    def __init__(self, items: Mapping[str, Any], what: str) -> None:
+        super().__init__(items)
+        self._what = what
+
+    def __missing__(self, name: str) -> Any:
+        raise KeyError(f"no {self._what} {name!r}; there are {', '.join(self) or 'none'}")
+
+
+@contextmanager
+def _opened() -> Iterator[Store]:
+    from jupyter_kfp.store.store import open_store
+
+    store = open_store()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+class Run:
+    """A run of a pipeline on this machine, by its id (or the beginning of one).
+
+    Raises UsageError if there is no such run, or several.
+    """
+
+    def __init__(self, run_id: str, handle: Any = None) -> None:
+        self._handle = handle
+        if handle is not None:
+            self.id = run_id
+            return
+        with _opened() as store:
+            self.id = store.unchecked_run(run_id).id
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} {self.state.value}>"
+
+    @property
+    def record(self) -> RunRecord:
+        """All the store knows of the run itself, now."""
+        from jupyter_kfp.engine import launch
+
+        return launch.show(self.id)
+
+    @property
+    def state(self) -> State:
+        """The state now, in KFP's words."""
+        return self.record.state
+
+    @property
+    def error(self) -> str | None:
+        """Why the run failed, or None."""
+        failure = self.record.failure
+        return failure.message if failure else None
+
+    @property
+    def parameters(self) -> Mapping[str, Json]:
+        """The parameters it ran with, defaults included."""
+        return self.record.parameters
+
+    def wait(self, on_event: Callable[[RunEvent], None] | None = None) -> Run:
+        """Block until the run has ended, giving every event to ``on_event``. Ctrl-C cancels the run."""
+        from jupyter_kfp.engine import launch
+
+        launch.attend(self._handle or self.id, on_event or (lambda _event: None))
+        return self
+
+    def cancel(self) -> None:
+        """Ask the run to end. Raises UsageError if it has ended already."""
+        from jupyter_kfp.engine import launch
+
+        launch.cancel(self.id)
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The pipeline's outputs by name: values of parameters, :class:`StoredArtifact` for the others."""
+        with _opened() as store:
+            outputs = store.outputs(self.id)
+        return _Named({name: _output(value) for name, value in outputs.items()}, "output")
+
+    @property
+    def steps(self) -> Mapping[str, StepRun]:
+        """Every step of the run by its name, in the order of the pipeline."""
+        with _opened() as store:
+            return {task.path: StepRun(task) for task in store.tasks(self.id)}
+
+    def __getitem__(self, step: str) -> StepRun:
+        """One step, as it is now. Raises KeyError with the names there are."""
+        steps = self.steps
+        wanted = step.lower().replace("_", "-")  # KFP writes train_model as train-model
+        for name, found in steps.items():
+            if name.lower() == wanted or found.record.display_name == step:
+                return found
+        raise KeyError(f"no step {step!r}; the run has {', '.join(steps) or 'none'}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document that ``jupyter kfp run --json`` prints."""
+        from jupyter_kfp.engine.result import document
+
+        with _opened() as store:
+            return document(store, self.id)
+
+    def graph(self) -> Graph:
+        """The graph of the run, with the state of every task."""
+        from jupyter_kfp.views.graph import graph_from_ir
+
+        with _opened() as store:
+            states = {task.path: task.state.value for task in store.tasks(self.id)}
+            return graph_from_ir(store.ir(self.id), states)
+
+
+def _output(value: Any) -> Any:
+    match value:
+        case ArtifactRecord():
+            return StoredArtifact(value)
+        case tuple():
+            return [_output(item) for item in value]
+        case _:
+            return value
+
+
+class StepRun:
+    """One step of a run, as it was when it was asked for."""
+
+    def __init__(self, record: TaskRecord) -> None:
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<step {self.record.path} {self.state.value}>"
+
+    @property
+    def state(self) -> State:
+        """The state of the step."""
+        return self.record.state
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, or None."""
+        return self.record.failure.message if self.record.failure else None
+
+    @property
+    def outputs(self) -> Mapping[str, Json]:
+        """The parameters it left, by name."""
+        return _Named(self.record.output_parameters, "output parameter")
+
+    @property
+    def artifacts(self) -> Mapping[str, StoredArtifact]:
+        """The artifacts it left, by name."""
+        made = self.record.output_artifacts
+        own = {port: StoredArtifact(made[port][0]) for port in made if made[port] and port not in _REPORTS}
+        return _Named(own, "artifact")
+
+    @property
+    def notebook(self) -> Path | None:
+        """The executed notebook; also of a failed step. None where the step has not got that far."""
+        return self._file(_EXECUTED_NOTEBOOK)
+
+    @property
+    def html(self) -> Path | None:
+        """The executed notebook as an HTML page."""
+        return self._file(_EXECUTED_HTML)
+
+    def _file(self, port: str) -> Path | None:
+        made = self.record.output_artifacts.get(port)
+        return StoredArtifact(made[0]).path if made else None
+
+    @property
+    def log(self) -> str:
+        """What the last attempt printed; empty before it began."""
+        if self.record.log is None:
+            return ""
+        try:
+            return Path(self.record.log).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+class StoredArtifact:
+    """A file or directory that a step left, with what is known of it."""
+
+    def __init__(self, record: ArtifactRecord) -> None:
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<{self.record.type.rpartition('.')[2]} {self.record.uri}>"
+
+    @property
+    def uri(self) -> str:
+        """Where it is kept."""
+        return self.record.uri
+
+    @property
+    def metadata(self) -> Mapping[str, Json]:
+        """What was recorded of it: python_type, serializer, sha256, size (bytes), rows, schema, metrics."""
+        return self.record.metadata
+
+    @property
+    def path(self) -> Path:
+        """A local file or directory with the content; a remote one is fetched first.
+
+        Raises:
+            JupyterKfpError: it is gone.
+        """
+        from jupyter_kfp.store import location
+        from jupyter_kfp.store.artifacts import local_copy
+
+        downloads = location.home() / "downloads" / self.record.run_id / str(self.record.id)
+        path = local_copy(self.record.uri, downloads)
+        if not path.exists():
+            raise JupyterKfpError(
+                f"{self.record.name} is gone: there is no {path}.", "Run the pipeline again."
+            )
+        return path
+
+    def load(self, namespace: dict[str, Any] | None = None) -> Any:
+        """The value itself.
+
+        ``namespace`` is where objects of classes that the notebook defines find their class; by
+        default the interactive one.
+
+        Raises:
+            JupyterKfpError: it cannot be loaded, with the reason.
+        """
+        import __main__
+        from jupyter_kfp.runtime.serializers import load as load_value
+
+        space = vars(__main__) if namespace is None else namespace
+        path = self.path
+        if self.metadata.get("unbound"):
+            raise JupyterKfpError(
+                f"`{self.record.name}` was not bound when its step ended.", "Bind it on every path."
+            )
+        try:
+            value = load_value(path, self.metadata, space, self.uri)
+        except Exception as error:
+            raise JupyterKfpError(
+                f"{self.record.name} ({self.metadata.get('python_type', self.record.type)}) cannot be loaded: {error}",
+                "Run the cells that define its class first, or install what it needs.",
+            ) from error
+        return (
+            value[self.record.port or self.record.name]
+            if self.metadata.get("serializer") == "bundle"
+            else value
+        )

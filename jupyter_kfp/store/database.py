@@ -1,0 +1,210 @@
+"""The connection to the store: where it is opened, migrated, and where its errors get words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store.location import HOME_VARIABLE, URL_VARIABLE
+from jupyter_kfp.store.lock import file_lock
+
+# The newest migration. Kept here so that opening a store that is up to date need not import Alembic.
+HEAD: Final = "0001"
+BUSY_SECONDS: Final = 30
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class StoreError(JupyterKfpError):
+    """The run store cannot be used."""
+
+
+class Database:
+    """One store. Opening it creates or upgrades its schema; safe from several processes at once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.path = _sqlite_path(self.url)
+        with self._translated():
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.engine = _engine(self.url)
+            try:
+                self._migrate()
+            except BaseException:
+                self.engine.dispose()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for queries; it sees one state of the store."""
+        with self._translated(), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session whose changes are committed together at the end, or not at all."""
+        writer = self.engine.execution_options(jupyter_kfp_write=True)
+        with self._translated(), Session(writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _migrate(self) -> None:
+        if _version(self.engine) == HEAD:
+            return
+        if self.path is None:
+            self._upgrade()  # env.py takes the server's own lock
+            return
+        with file_lock(self.path.with_name(self.path.name + ".lock")):
+            if _version(self.engine) != HEAD:
+                self._upgrade()
+
+    def _upgrade(self) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        if self.path is not None:
+            # Stays with the file. Below SQLAlchemy, which would begin a transaction; under the lock, as a
+            # second process doing it meanwhile would fail instead of waiting.
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            finally:
+                connection.close()
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["engine"] = self.engine
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            if "Can't locate revision" not in str(error):
+                raise
+            raise StoreError(
+                f"The run store {self.place} was written by a newer version of jupyter_kfp.",
+                f"Upgrade jupyter_kfp, or set {HOME_VARIABLE} to another directory.",
+            ) from error
+
+    @property
+    def place(self) -> str:
+        """The store's file or, without its password, its URL."""
+        return str(self.path) if self.path is not None else self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: Exception) -> StoreError:
+        """The store's error in one sentence with a remedy."""
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        lowered = reason.lower()
+        if "not a database" in lowered or "malformed" in lowered:
+            return StoreError(
+                f"The run store {self.place} is damaged ({reason}).",
+                "Move that file away to start with an empty store; the files of earlier runs stay.",
+            )
+        if "disk is full" in lowered or "no space left" in lowered:
+            return StoreError(
+                f"The disk that holds the run store {self.place} is full.",
+                f"Free space there, or set {HOME_VARIABLE} to a directory on another disk.",
+            )
+        if "database is locked" in lowered:
+            return StoreError(
+                f"The run store {self.place} has been locked by another process for {BUSY_SECONDS} seconds.",
+                "End the process that holds it (for instance an open database browser) and try again.",
+            )
+        if self.path is not None and (
+            isinstance(error, OSError)
+            or any(word in lowered for word in ("unable to open", "readonly", "i/o error"))
+        ):
+            return StoreError(
+                f"The run store {self.place} cannot be written ({reason}).",
+                f"Make its directory writable, or set {HOME_VARIABLE} to one that is.",
+            )
+        return StoreError(
+            f"The run store {self.place} cannot be used ({reason}).",
+            f"Check the database and {URL_VARIABLE}.",
+        )
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError) as error:
+        shown = url if "@" not in url else f"...@{url.rpartition('@')[2]}"  # no password in a message
+        raise StoreError(
+            f"{shown!r} is not the URL of a database: {error}.",
+            f"Set {URL_VARIABLE} to one such as sqlite:////path/file or postgresql+psycopg://user@host/name.",
+        ) from error
+    return parsed
+
+
+def _sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite store; None for other databases."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:":
+        raise StoreError(
+            "The run store cannot be in memory: the engine is a process of its own and must see it.",
+            f"Set {URL_VARIABLE} to sqlite:////path/of/a/file.",
+        )
+    return Path(url.database.removeprefix("file:").partition("?")[0])
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url)
+    except ImportError as error:
+        raise StoreError(
+            f"The driver of {url.drivername} is missing ({error}).",
+            "Install it, for PostgreSQL with: pip install 'jupyter-kfp[postgresql]'.",
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # None: SQLAlchemy says BEGIN itself (below), not the driver at the first write.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    # With WAL, NORMAL survives the death of any process; only power loss may undo the last commits.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once if somebody wrote in between;
+    # one that starts as a writer waits its turn.
+    write = connection.get_execution_options().get("jupyter_kfp_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _version(engine: Engine) -> str | None:
+    """The migration the store is at; None for an empty one."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            query = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+            exists = connection.exec_driver_sql(query).first() is not None
+        else:
+            exists = inspect(connection).has_table("alembic_version")
+        if not exists:
+            return None
+        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+        return None if row is None else str(row[0])

@@ -1,0 +1,45 @@
+"""Where the store and the files of runs are.
+
+::
+
+    <home>/store.sqlite                       the default database
+    <home>/runs/<run id>/                     logs and working directories of a run
+    <home>/artifacts/<run id>/<task>/<n>/...  artifacts, n being the attempt that made them
+    <home>/environments/                      cached environments of steps with packages
+
+``JUPYTER_KFP_HOME`` replaces ``<home>`` (the Jupyter data directory's ``kfp``), ``JUPYTER_KFP_STORE_URL``
+the database.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "JUPYTER_KFP_HOME"
+URL_VARIABLE = "JUPYTER_KFP_STORE_URL"
+
+
+def home() -> Path:
+    """The directory all runs are kept under; it need not exist yet."""
+    given = os.environ.get(HOME_VARIABLE)
+    if given:
+        return Path(given).expanduser().absolute()
+    from jupyter_core.paths import jupyter_data_dir
+
+    return Path(jupyter_data_dir()) / "kfp"
+
+
+def store_url() -> str:
+    """The SQLAlchemy URL of the store."""
+    return os.environ.get(URL_VARIABLE) or f"sqlite:///{home() / 'store.sqlite'}"
+
+
+def run_directory(run_id: str) -> Path:
+    """Where the logs and working directories of one run are."""
+    return home() / "runs" / run_id
+
+
+def artifact_directory(run_id: str) -> Path:
+    """Where the artifacts of one run are unless another root was asked for."""
+    return home() / "artifacts" / run_id

@@ -1,0 +1,149 @@
+"""The runs there are: finding, reading and adding them. `recorder` writes down what happens in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, undefer
+
+from jupyter_kfp.errors import UsageError
+from jupyter_kfp.store import convert, liveness, schema
+from jupyter_kfp.store.database import Database, StoreError
+from jupyter_kfp.store.location import store_url
+from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder, history
+from jupyter_kfp.store.records import (
+    ArtifactRecord,
+    NewRun,
+    NewTask,
+    RunEvent,
+    RunRecord,
+    State,
+    TaskRecord,
+)
+
+if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
+    from jupyter_kfp.pipeline import Json
+
+
+def open_store(url: str | None = None) -> Store:
+    """The store at ``url``, or the user's own. Raises StoreError, with a remedy, if it cannot be used."""
+    return Store(Database(url or store_url()))
+
+
+class Store:
+    """The runs of one database. Every method is a transaction of its own; raises StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Close the database; the store cannot be used afterwards."""
+        self._database.close()
+
+    def run(self, run_id: str) -> RunRecord:
+        """The run ``run_id`` (or the only one whose id starts so). Raises UsageError if there is none."""
+        return self._checked(self.unchecked_run(run_id))
+
+    def unchecked_run(self, run_id: str) -> RunRecord:
+        """The run as it was last recorded, be its engine alive or dead."""
+        with self._database.reading() as session:
+            return convert.run_record(self._find(session, run_id))
+
+    def runs(self, *, limit: int | None = None, pipeline: str | None = None) -> list[RunRecord]:
+        """The runs, newest first."""
+        query = select(schema.Run).order_by(schema.Run.created_at.desc(), schema.Run.id.desc()).limit(limit)
+        if pipeline is not None:
+            query = query.where(schema.Run.pipeline == pipeline)
+        with self._database.reading() as session:
+            records = [convert.run_record(row) for row in session.scalars(query)]
+        return [self._checked(record) for record in records]
+
+    def ir(self, run_id: str) -> str:
+        """The compiled pipeline of a run, as it was given."""
+        with self._database.reading() as session:
+            return self._find(session, run_id).ir
+
+    def tasks(self, run_id: str) -> list[TaskRecord]:
+        """The tasks of a run in the order of the pipeline, with attempts, parameters and artifacts."""
+        with self._database.reading() as session:
+            return convert.task_records(session, run_id)
+
+    def task(self, run_id: str, path: str) -> TaskRecord:
+        """One task of a run by its path. Raises UsageError naming the tasks there are."""
+        tasks = self.tasks(run_id)
+        for task in tasks:
+            if task.path == path:
+                return task
+        known = ", ".join(task.path for task in tasks) or "none yet"
+        raise UsageError(f"Run {run_id} has no task {path!r}.", f"Its tasks: {known}.")
+
+    def outputs(self, run_id: str) -> dict[str, Json | ArtifactRecord | tuple[ArtifactRecord, ...]]:
+        """The results of the pipeline: values, artifacts, or tuples of artifacts."""
+        with self._database.reading() as session:
+            return convert.run_outputs(session, run_id)
+
+    def events(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
+        """The history of a run, from the event after the one with id ``after``."""
+        query = (
+            select(schema.HistoryEvent)
+            .where(schema.HistoryEvent.run_id == run_id, schema.HistoryEvent.id > after)
+            .order_by(schema.HistoryEvent.id)
+        )
+        with self._database.reading() as session:
+            return [convert.run_event(row) for row in session.scalars(query)]
+
+    def create_run(self, new: NewRun, tasks: Iterable[NewTask]) -> RunRecord:
+        """Add a run and its tasks, all PENDING."""
+        row = schema.Run(
+            id=new.id,
+            name=new.name,
+            pipeline=new.pipeline,
+            state=State.PENDING,
+            root=new.root,
+            parameters=dict(new.parameters),
+            notebook=new.origin.notebook,
+            notebook_sha256=new.origin.notebook_sha256,
+            provenance=dict(new.origin.provenance),
+            options=dict(new.options),
+            ir=new.ir,
+            created_at=datetime.now(timezone.utc),
+        )
+        with self._database.writing() as session:
+            session.add(row)
+            session.flush()
+            session.add_all(schema.Task(run_id=new.id, state=State.PENDING, **asdict(task)) for task in tasks)
+            session.add(history(new.id, "run", state=State.PENDING))
+            session.flush()
+            return convert.run_record(row)
+
+    def recorder(self, run_id: str) -> RunRecorder:
+        """What writes down the rest of that run's life."""
+        return RunRecorder(self._database, run_id)
+
+    def _find(self, session: Session, run_id: str) -> schema.Run:
+        undeferred = [undefer(schema.Run.ir)]
+        row = session.get(schema.Run, run_id, options=undeferred)
+        if row is not None:
+            return row
+        if run_id:
+            prefix = schema.Run.id.startswith(run_id, autoescape=True)
+            rows = session.scalars(select(schema.Run).where(prefix).options(*undeferred).limit(2)).all()
+            if len(rows) == 1:
+                return rows[0]
+            if rows:
+                raise UsageError(f"Several runs have an id that starts with {run_id!r}.", "Give more of it.")
+        raise UsageError(f"There is no run {run_id!r}.", "`jupyter kfp runs` lists those there are.")
+
+    def _checked(self, record: RunRecord) -> RunRecord:
+        """The record, corrected if its engine is dead: a dead run is never shown as running."""
+        if liveness.is_alive(record):
+            return record
+        try:
+            self.recorder(record.id).abandon()
+            return self.unchecked_run(record.id)
+        except StoreError:  # a full disk killed the engine, perhaps; what can be read is still shown
+            return replace(record, state=State.FAILED, failure=ENGINE_DIED)

@@ -1,0 +1,43 @@
+"""What holds for every test: nothing of the user's is read or written, and examples are the same in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# Where Jupyter, IPython and this package keep what belongs to the user.
+_PLACES = {
+    "IPYTHONDIR": "ipython",
+    "JUPYTER_CONFIG_DIR": "config",
+    "JUPYTER_DATA_DIR": "data",
+    "JUPYTER_KFP_HOME": "kfp",
+    "JUPYTER_RUNTIME_DIR": "runtime",
+}
+_SETTINGS = ("JUPYTER_KFP_ARTIFACT_ROOT", "JUPYTER_KFP_NO_PICKLE", "JUPYTER_KFP_STORE_URL")
+_HOME = pytest.StashKey[Path]()
+
+# A random example that fails in CI says nothing about the change under test; it is found at somebody's desk.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session, and every process it starts, a home of its own."""
+    home = Path(tempfile.mkdtemp(prefix="jupyter-kfp-tests-"))
+    config.stash[_HOME] = home
+    for variable, name in _PLACES.items():
+        (home / name).mkdir()
+        os.environ[variable] = str(home / name)
+    for variable in _SETTINGS:
+        os.environ.pop(variable, None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take that home away again."""
+    shutil.rmtree(config.stash[_HOME], ignore_errors=True)

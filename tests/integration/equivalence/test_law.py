@@ -1,0 +1,51 @@
+"""The law over notebooks that hypothesis makes up. ``EQUIVALENCE_EXAMPLES`` sets how many."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, event, given, settings
+
+from .case import parse_cells
+from .harness import compare_fast
+from .outcome import Kind
+from .strategy import notebooks
+
+EXAMPLES = int(os.environ.get("EQUIVALENCE_EXAMPLES", "40"))
+_BROKEN = {Kind.DIFFERENT, Kind.NO_FAILURE, Kind.STEP_ERROR}
+
+
+def test_run_all_is_the_pipeline(zygotes):
+    """Equal, refused, or failed by the runtime's guards: never silently different.
+
+    Where Run All fails, the pipeline fails too, if not always first in the same cell (steps that do
+    not need the failed one go on).
+    """
+    kinds: Counter[Kind] = Counter()
+
+    # Derandomized unless asked for more than usual, so that a red CI is red for everybody.
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize="EQUIVALENCE_EXAMPLES" not in os.environ,
+        deadline=None,
+        database=None,
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.large_base_example,
+            HealthCheck.data_too_large,
+        ],
+    )
+    @given(notebooks())
+    def law(text: str) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            verdict = compare_fast(parse_cells(text), zygotes.light, Path(directory))
+        kinds[verdict.kind] += 1
+        event(verdict.kind.value)
+        assert verdict.kind not in _BROKEN, f"{verdict.kind.value}\n{text}\n{verdict.detail}"
+
+    law()
+    # A law that mostly looks at refusals would say little.
+    assert kinds[Kind.EQUAL] >= sum(kinds.values()) / 3, kinds

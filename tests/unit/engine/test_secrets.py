@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from jupyter_kfp.engine import ir, secrets
+from jupyter_kfp.engine.plan import Container, Plan
+from jupyter_kfp.errors import UsageError
+from tests.unit.engine.building import pipeline, shell, task
+
+
+def plan(*, optional: bool = False) -> Plan:
+    entry = {
+        "secretName": "db",
+        "keyToEnv": [{"secretKey": "password", "envVar": "DB_PASSWORD"}],
+        "optional": optional,
+    }
+    settings = {"configMapName": "c", "keyToEnv": [{"configMapKey": "k", "envVar": "SETTING"}]}
+    config = {"exec-a": {"secretAsEnv": [entry], "configMapAsEnv": [settings]}}
+    return ir.read(pipeline({"a": task(shell("x"))}, kubernetes=config))
+
+
+def container(plan: Plan) -> Container:
+    executor = plan.executors["exec-a"]
+    assert isinstance(executor, Container)
+    return executor
+
+
+def test_a_dotenv_file() -> None:
+    text = """
+    # comment
+    A=1
+    export B = "two words"
+    C='#not a comment'
+    D=x # a comment
+    E=a=b
+    not an assignment
+    F=
+    """
+    expected = {"A": "1", "B": "two words", "C": "#not a comment", "D": "x", "E": "a=b", "F": ""}
+    assert secrets.parse(text) == expected
+
+
+def test_the_environment_wins_over_the_file_and_the_variable_over_the_key() -> None:
+    read = container(plan())
+    values = secrets.Values({"password": "from the key"}, {"DB_PASSWORD": "from the file"})
+    assert values.variables(read) == {"DB_PASSWORD": "from the file"}
+    values = secrets.Values({"DB_PASSWORD": "from the environment"}, {"DB_PASSWORD": "from the file"})
+    assert values.variables(read) == {"DB_PASSWORD": "from the environment"}
+
+
+def test_only_secrets_are_hidden_not_settings() -> None:
+    values = secrets.Values({"DB_PASSWORD": "hunter2", "SETTING": "blue"})
+    assert values.variables(container(plan())) == {"DB_PASSWORD": "hunter2", "SETTING": "blue"}
+    assert values.hidden(plan()) == ["hunter2"]
+
+
+def test_a_secret_without_a_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DB_PASSWORD", raising=False)
+    monkeypatch.delenv("password", raising=False)
+    with pytest.raises(
+        UsageError, match=r"'a' needs the key 'password' of the secret 'db' .*Set DB_PASSWORD .*\.env"
+    ):
+        secrets.check(plan(), secrets.load(tmp_path))
+    secrets.check(plan(optional=True), secrets.load(tmp_path))
+    (tmp_path / ".env").write_text("DB_PASSWORD=hunter2")
+    secrets.check(plan(), secrets.load(tmp_path))
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(UsageError, match=r"\.env cannot be read"):
+        secrets.load(tmp_path)
