@@ -85,14 +85,14 @@ def step_failure(message: Mapping[str, Any], cells: Sequence[int] = ()) -> Failu
     The step knows which of its own pieces failed; ``cells`` are the notebook's cells they come from.
     """
     error = message.get("error")
-    if not isinstance(error, Mapping) or not error.get("message"):
+    if not isinstance(error, Mapping) or not (error.get("message") or error.get("type")):
         return None
     piece = error.get("cell")
     cell = cells[piece] if isinstance(piece, int) and piece < len(cells) else None
     kind = str(error.get("type") or "") or None
-    text = str(error["message"])
+    text = str(error.get("message") or "")
     if kind is not None and not text.startswith(kind):
-        text = f"{kind}: {text}"
+        text = f"{kind}: {text}" if text else kind  # `assert x` says nothing
     traceback = str(error["traceback"]) if error.get("traceback") else None
     if cell is not None:
         text = f"{_place(cell, traceback)}: {text}"
