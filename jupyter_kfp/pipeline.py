@@ -6,7 +6,7 @@ compared by value, so that analysis can be tested without running anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -49,11 +49,13 @@ class ValueType:
     """How a variable travels. ``items`` is the element type of a homogeneous list or dict.
 
     KFP carries every number inside a list or dict as a double, so ``list[float]`` needs ``items`` to
-    come back as floats where the values are integral.
+    come back as floats where the values are integral. ``many``: a list of artifacts, as a loop
+    collects it.
     """
 
     kind: ParameterType | ArtifactType
     items: ParameterType | None = None
+    many: bool = False
 
     @property
     def is_parameter(self) -> bool:
@@ -61,6 +63,8 @@ class ValueType:
         return isinstance(self.kind, ParameterType)
 
     def __str__(self) -> str:
+        if self.many:
+            return f"list[{self.kind.value}]"
         if self.items is None:
             return str(self.kind.value)
         inner = f"str, {self.items.value}" if self.kind is ParameterType.DICT else self.items.value
@@ -94,7 +98,44 @@ class FromStep:
     name: str
 
 
-Source: TypeAlias = FromParameter | FromStep
+@dataclass(frozen=True, slots=True)
+class FromItem:
+    """The source of an input: the item of the loop ``loop`` that the step stands in."""
+
+    loop: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromBranch:
+    """The source of an input: what the arm of the branch ``branch`` that ran left (``dsl.OneOf``).
+
+    One alternative per arm, in their order; the last arm is an else.
+    """
+
+    branch: str
+    alternatives: tuple[FromStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromLoop:
+    """The source of an input: what every iteration of the loop ``loop`` left (``dsl.Collected``).
+
+    ``element`` is an output of a step in the loop, or in a loop within it: then the list is flat, in
+    the order of the iterations, as KFP's backend has it.
+    """
+
+    loop: str
+    element: FromStep
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The source of an input that is the same in every run: a value JSON can hold."""
+
+    value: Json
+
+
+Source: TypeAlias = FromParameter | FromStep | FromItem | FromBranch | FromLoop | Constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +180,8 @@ class Step:
     from elsewhere (the value is the step, or "" for a pipeline parameter or the preamble) and that
     this step does not export: the runtime fails the step when it changed one of them.
     ``metrics`` are outputs that are also logged to the step's Metrics artifact.
+    ``picks`` are the items of loops over what only the run knows: the input is an index (an int), the
+    variable the element of the list that the named input holds.
     """
 
     name: str
@@ -150,18 +193,121 @@ class Step:
     after: tuple[str, ...] = ()
     guard: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
+    picks: Mapping[str, str] = field(default_factory=dict)
     options: StepOptions = field(default_factory=StepOptions)
 
     @property
     def upstream(self) -> tuple[str, ...]:
         """The names of the steps that must end before this one starts, sorted."""
-        data = {i.source.step for i in self.inputs if isinstance(i.source, FromStep)}
-        return tuple(sorted(data | set(self.after)))
+        return tuple(sorted(producers(self.inputs) | set(self.after)))
 
 
-# What a pipeline's body is made of. Branch, Loop and ExitHandler join this union with control flow;
-# each holds a body of its own.
-Node: TypeAlias = Step
+@dataclass(frozen=True, slots=True)
+class External:
+    """A step that is somebody else's component or pipeline, or another notebook.
+
+    ``component`` is what runs: KFP's YAML of a component or pipeline, or the pipeline of a notebook.
+    The names of inputs and outputs are those of its ports; inputs that are left out have defaults.
+    """
+
+    name: str
+    component: str | Pipeline
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    after: tuple[str, ...] = ()
+    options: StepOptions = field(default_factory=StepOptions)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The names of the steps that must end before this one starts, sorted."""
+        return tuple(sorted(producers(self.inputs) | set(self.after)))
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """``left operator right``, which KFP decides itself. The operator is one of == != < <= > >=."""
+
+    left: FromParameter | FromStep | FromItem | Constant
+    operator: str
+    right: FromParameter | FromStep | FromItem | Constant
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way a branch can go. ``test`` is None for an else; ``text`` is the condition as written."""
+
+    test: Test | None
+    body: tuple[Node, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The first arm whose test holds runs. ``name`` is unique among all nodes."""
+
+    name: str
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """``body`` runs for every item, in parallel; every iteration has names of its own.
+
+    ``items`` is a list of constants or the source of one. ``type`` is how the item travels: values
+    that are no plain scalars of one type travel as JSON texts (``json``), or as indices (see
+    `Step.picks`). ``text`` is what is looped over as written, ``item`` the variable.
+    """
+
+    name: str
+    item: str
+    items: Constant | FromParameter | FromStep
+    type: ValueType
+    body: tuple[Node, ...]
+    parallelism: int | None = None
+    json: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitHandler:
+    """``exit`` runs after ``body``, whatever became of it; its input ``status`` says what."""
+
+    exit: Step
+    body: tuple[Node, ...]
+
+
+Node: TypeAlias = Step | External | Branch | Loop | ExitHandler
+
+
+def producers(inputs: tuple[Input, ...]) -> set[str]:
+    """The names of the steps that make ``inputs``."""
+    found: set[str] = set()
+    for variable in inputs:
+        match variable.source:
+            case FromStep(step=step) | FromLoop(element=FromStep(step=step)):
+                found.add(step)
+            case FromBranch(alternatives=alternatives):
+                found |= {alternative.step for alternative in alternatives}
+            case _:
+                pass
+    return found
+
+
+def walk(body: tuple[Node, ...]) -> Iterator[Node]:
+    """Every node of ``body``, those inside others after them, in notebook order; exit steps last."""
+    for node in body:
+        yield node
+        match node:
+            case Branch(arms=arms):
+                for arm in arms:
+                    yield from walk(arm.body)
+            case Loop(body=inner):
+                yield from walk(inner)
+            case ExitHandler(exit=last, body=inner):
+                yield from walk(inner)
+                yield last
+            case _:
+                pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +332,8 @@ class Pipeline:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Every step, in notebook order."""
-        return self.body
+        """Every step made of the notebook's own cells, wherever it stands, in notebook order."""
+        return tuple(node for node in walk(self.body) if isinstance(node, Step))
 
     def step(self, name: str) -> Step:
         """The step called ``name``. Raises KeyError with the names there are."""
