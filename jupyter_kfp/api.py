@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kfp.errors import Diagnostic, JupyterKfpError, UsageError
+from jupyter_kfp.errors import Diagnostic, DiagnosticsError, JupyterKfpError, UsageError
 from jupyter_kfp.runs import Run, StepRun, StoredArtifact
 
 if TYPE_CHECKING:  # only what reads a notebook imports the analysis, and only runs the store
@@ -25,7 +25,7 @@ _IR_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
 def load(path: str | Path) -> LoadedPipeline:
-    """The pipeline in a notebook (``.ipynb``) or in a compiled pipeline (``.yaml``).
+    """The pipeline in a notebook (``.ipynb``, or jupytext's ``.py`` and ``.md``) or in a compiled one (``.yaml``).
 
     Raises:
         NotebookError: the file cannot be read as a notebook. What is wrong *in* the notebook raises
@@ -94,8 +94,12 @@ class LoadedPipeline:
         if self.analysis.ok:
             from jupyter_kfp.compiler import diagnose
 
-            found = (*found, *(d for d in diagnose(self.analysis.pipeline) if d not in found))
+            located = self._located(diagnose(self.analysis.pipeline))
+            found = (*found, *(d for d in located if d not in found))
         return found
+
+    def _located(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        return tuple(map(self.analysis.reading.notebook.located, found)) if self.analysis else tuple(found)
 
     def check(self) -> tuple[Diagnostic, ...]:
         """All findings, errors and warnings. Nothing is executed."""
@@ -113,7 +117,11 @@ class LoadedPipeline:
         if text is None or (provenance and self.analysis is not None):
             from jupyter_kfp.compiler import compile_pipeline
 
-            text = compile_pipeline(self.pipeline, provenance=self._provenance() if provenance else None)
+            pipeline = self.pipeline
+            try:
+                text = compile_pipeline(pipeline, provenance=self._provenance() if provenance else None)
+            except DiagnosticsError as error:
+                raise DiagnosticsError(self._located(error.diagnostics)) from None
             if not provenance:
                 self._ir = text
         if path is not None:

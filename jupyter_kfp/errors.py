@@ -24,7 +24,8 @@ class Diagnostic:
     """One finding about a notebook, before anything runs.
 
     ``cell`` is the 0-based index of the cell in the notebook (None: the whole notebook) and ``line``
-    the 1-based line inside that cell's source.
+    the 1-based line inside that cell's source. ``file_line`` is the same line in the file, 1-based,
+    where the notebook is a script or Markdown.
     """
 
     code: str
@@ -34,6 +35,7 @@ class Diagnostic:
     cell: int | None = None
     line: int | None = None
     step: str | None = None
+    file_line: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The diagnostic as JSON-ready values."""
@@ -44,7 +46,8 @@ class Diagnostic:
         """Where it is, as a person counts: cells and lines from 1; empty for the whole notebook."""
         if self.cell is None:
             return ""
-        return f"cell {self.cell + 1}" + (f", line {self.line}" if self.line is not None else "")
+        place = f"cell {self.cell + 1}" + (f", line {self.line}" if self.line is not None else "")
+        return place + (f" (line {self.file_line} of the file)" if self.file_line is not None else "")
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""

@@ -102,14 +102,17 @@ class PipelineMagics(Magics):
 
     def _own_path(self) -> Path:
         """The file of the notebook this kernel serves, as the front end tells: Jupyter Server or VS Code."""
+        from jupyter_kfp.notebook.textual import is_text
+
         shell = self.shell
         names = [
             shell.user_ns.get("__vsc_ipynb_file__") if shell is not None else None,
             os.environ.get("JPY_SESSION_NAME"),
         ]
         for name in names:
-            if name and str(name).endswith(".ipynb"):
-                path = Path(name)
+            path = Path(str(name or ""))
+            # jupytext serves scripts and Markdown as notebooks, too.
+            if path.suffix == ".ipynb" or is_text(path):
                 # The server gives the path from its root, the kernel runs in the notebook's directory.
                 return path if path.exists() else Path(path.name)
         raise MagicUsageError(

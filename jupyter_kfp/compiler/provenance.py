@@ -13,6 +13,9 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from jupyter_kfp.errors import NotebookError
+from jupyter_kfp.notebook.source import read_notebook
+
 _GIT_TIMEOUT = 5.0
 
 
@@ -73,12 +76,12 @@ def gather(notebook: Path) -> Provenance:
 def notebook_digest(path: Path) -> str | None:
     """SHA-256 of the cells' types and sources, as hexadecimal text; None if the file is not a notebook.
 
-    Outputs, execution counts and cell ids do not matter: running a notebook does not make it another.
+    Outputs, execution counts and cell ids do not matter: running a notebook does not make it another,
+    and neither does keeping the same cells as a script or in Markdown.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        cells = [(cell["cell_type"], "".join(cell["source"])) for cell in content["cells"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        cells = [(cell.kind, cell.source) for cell in read_notebook(path).cells]
+    except NotebookError:
         return None
     return hashlib.sha256(json.dumps(cells, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 

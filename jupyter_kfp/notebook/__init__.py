@@ -63,6 +63,7 @@ def _analyze(notebook: Notebook) -> Analysis:
         *(cell for step in reading.steps for cell in step.cells),
     ]
     found = {
+        *notebook.findings,
         *reading.diagnostics,
         *flow.diagnostics,
         *builder.diagnostics,
@@ -72,4 +73,4 @@ def _analyze(notebook: Notebook) -> Analysis:
     order = sorted(
         found, key=lambda d: (d.cell if d.cell is not None else -1, d.line or 0, d.code, d.message)
     )
-    return Analysis(reading, pipeline, tuple(order))
+    return Analysis(reading, pipeline, tuple(notebook.located(diagnostic) for diagnostic in order))

@@ -1,7 +1,12 @@
 """A notebook file as values: cells with their source, tags and metadata, checked while reading.
 
 nbformat is not imported (it costs more than the whole analysis): the format is small, and the checks
-here say in one sentence what is wrong with a file and what to do about it.
+here say in one sentence what is wrong with a file and what to do about it. Notebooks kept as text
+(scripts, Markdown) are read by :mod:`jupyter_kfp.notebook.textual` first.
+
+====  ===============================================================================
+K140  (warning) a file that jupytext pairs with another one, which says something else
+====  ===============================================================================
 """
 
 from __future__ import annotations
@@ -9,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from jupyter_kfp.errors import NotebookError
+from jupyter_kfp.errors import Diagnostic, NotebookError, Severity
+from jupyter_kfp.notebook.textual import is_text, paired_files, read_text
 
 CellKind: TypeAlias = Literal["code", "markdown", "raw"]
 
@@ -26,13 +32,17 @@ _CELL_KEYS = ("kfp", "notebook_path")
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. ``index`` is 0-based in the notebook, counting cells of every kind."""
+    """One cell. ``index`` is 0-based in the notebook, counting cells of every kind.
+
+    ``start`` is the 1-based line of a text notebook's file where the source begins, if that is known.
+    """
 
     index: int
     kind: CellKind
     source: str
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    start: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ class Notebook:
 
     ``sha256`` is of what matters to the pipeline (sources, tags, the metadata that is read), so it
     stays the same when a notebook is merely executed. ``directory`` is where the file stands, for
-    files named in it (``-r requirements.txt``); None for a notebook that came as text.
+    files named in it (``-r requirements.txt``); None for a notebook that came as text. ``findings`` are
+    about the file as a whole.
     """
 
     name: str
@@ -49,10 +60,26 @@ class Notebook:
     metadata: Mapping[str, Any]
     sha256: str
     directory: Path | None = field(default=None, compare=False)
+    findings: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    def located(self, diagnostic: Diagnostic) -> Diagnostic:
+        """``diagnostic`` with the line of the file it is about, where the notebook is a text."""
+        if diagnostic.cell is None or not 0 <= diagnostic.cell < len(self.cells):
+            return diagnostic
+        start = self.cells[diagnostic.cell].start
+        return replace(diagnostic, file_line=start + (diagnostic.line or 1) - 1) if start else diagnostic
 
 
 def read_notebook(path: Path) -> Notebook:
-    """Read the notebook at ``path``. Raises NotebookError, which says what to do."""
+    """Read the notebook at ``path``: JSON, or text as its name says. Raises NotebookError, which says what to do.
+
+    Of notebooks that jupytext keeps in pairs the named file alone counts; a finding says where they differ.
+    """
+    notebook = _read(path)
+    return replace(notebook, findings=tuple(_pair_findings(path, notebook)))
+
+
+def _read(path: Path) -> Notebook:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -68,7 +95,45 @@ def read_notebook(path: Path) -> Notebook:
         ) from None
     except OSError as error:
         raise NotebookError(f"{path} cannot be read: {error.strerror or error}.", "Check the disk.") from None
-    return _parse(text, path.name.removesuffix(".ipynb"), str(path), Path(os.path.abspath(path)).parent)  # noqa: PTH100 - resolve() would follow links
+    directory = Path(os.path.abspath(path)).parent  # noqa: PTH100 - resolve() would follow links
+    if is_text(path):
+        document, starts = read_text(text, path.suffix, str(path))
+        return _notebook(document, path.stem, str(path), directory, starts)
+    return _parse(text, path.name.removesuffix(".ipynb"), str(path), directory)
+
+
+def _pair_findings(path: Path, notebook: Notebook) -> Iterator[Diagnostic]:
+    for other in paired_files(path, notebook.metadata):
+        try:
+            twin = _read(other)
+        except NotebookError:
+            continue  # it is not the file that was asked for
+        ours, theirs = _content(notebook), _content(twin)
+        if ours["cells"] != theirs["cells"]:
+            what, remedy = "other cells", f"Bring them together with `jupytext --sync {path.name}`."
+        elif ours["metadata"] != theirs["metadata"]:
+            what = "other metadata of the notebook (`kfp`)"
+            remedy = 'Keep it in both files: set {"notebook_metadata_filter": "kfp"} in its `jupytext` metadata, and sync.'
+        else:
+            continue
+        message = f"{path.name} is paired with {other.name}, which has {what}; {path.name} is what counts."
+        yield Diagnostic("K140", Severity.WARNING, message, remedy)
+
+
+def _content(notebook: Notebook) -> dict[str, Any]:
+    """What jupytext keeps the same in a pair, of what matters to the pipeline."""
+    written = (cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip())
+    return {
+        "metadata": {key: notebook.metadata[key] for key in _NOTEBOOK_KEYS if key in notebook.metadata},
+        "cells": [
+            (
+                cell.source.strip(),
+                cell.tags,
+                [(k, cell.metadata[k]) for k in _CELL_KEYS if k in cell.metadata],
+            )
+            for cell in written
+        ],
+    }
 
 
 def parse_notebook(text: str, name: str) -> Notebook:
@@ -79,11 +144,23 @@ def parse_notebook(text: str, name: str) -> Notebook:
 def _parse(text: str, name: str, where: str, directory: Path | None) -> Notebook:
     document = _json(text, where)
     _check_version(document, where)
+    return _notebook(document, name, where, directory)
+
+
+def _notebook(
+    document: Mapping[str, Any],
+    name: str,
+    where: str,
+    directory: Path | None,
+    starts: Sequence[int | None] = (),
+) -> Notebook:
     metadata = document.get("metadata", {})
     if not isinstance(metadata, dict):
         raise NotebookError(f"{where}: the notebook's metadata is no mapping.", "Save it again from Jupyter.")
     _check_language(metadata, where)
     cells = tuple(_cell(index, value, where) for index, value in enumerate(document["cells"]))
+    if starts:
+        cells = tuple(replace(cell, start=start) for cell, start in zip(cells, starts, strict=True))
     return Notebook(name, cells, metadata, _fingerprint(cells, metadata), directory)
 
 
@@ -137,7 +214,9 @@ def _check_language(metadata: Mapping[str, Any], where: str) -> None:
     spec, info = metadata.get("kernelspec"), metadata.get("language_info")
     spec = spec if isinstance(spec, dict) else {}
     info = info if isinstance(info, dict) else {}
-    language = spec.get("language") or info.get("name")
+    text = metadata.get("jupytext")
+    text = text if isinstance(text, dict) else {}
+    language = spec.get("language") or info.get("name") or text.get("main_language")
     if language is None:
         # Kernels of Python say so in their name: python3, xpython, conda-env-x-py, pyspark.
         name = str(spec.get("name") or "python")

@@ -40,6 +40,7 @@ CELLS = {
     "quote": "%kfp check 'open",
     "no runs": "%kfp runs",
     "check": "%kfp check small.ipynb",
+    "check text": "%kfp check small.py",
     "check wrong": "%kfp check wrong.ipynb",
     "check nothing": "%kfp check nowhere.ipynb",
     "check itself": "%kfp check",
@@ -53,6 +54,8 @@ CELLS = {
     "run option": "%kfp run --frobnicate",
     "run failing": "failed = %kfp run failing.ipynb",
     "runs": "%kfp runs",
+    "session of a text": "os.environ['JPY_SESSION_NAME'] = 'root/small.py'",
+    "check session of a text": "%kfp check",
     "unload": "%unload_ext jupyter_kfp",
     "unloaded": "%kfp",
     "unloaded cell": "%%component a\n1",
@@ -78,6 +81,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     directory = tmp_path_factory.mktemp("magics")
     for name, content in {"small": SMALL, "wrong": WRONG, "failing": FAILING}.items():
         (directory / f"{name}.ipynb").write_text(json.dumps(content))
+    (directory / "small.py").write_text("# %%\n# %%component one\nx = nobody\n")
     (directory / "live.ipynb").write_text(json.dumps(document(*CELLS.values())))
     main = "from nbclient.cli import main; main()"
     ended = subprocess.run(
@@ -164,9 +168,11 @@ def test_check(shown: Callable[[str], Shown]) -> None:
     assert shown("check").stdout == "No problems found.\n"
     assert shown("check").kinds == ("stream",)
     assert "cell 1, line 2: error K201" in shown("check wrong").stdout
+    assert "cell 1, line 2 (line 3 of the file): error K201" in shown("check text").stdout
     assert "nowhere.ipynb does not exist" in shown("check nothing").stderr
     assert "name it: %kfp check NOTEBOOK.ipynb" in shown("check itself").stderr
     assert shown("check session").stdout == "No problems found.\n"
+    assert shown("check session of a text").stdout == shown("check text").stdout
 
 
 def test_preview(shown: Callable[[str], Shown]) -> None:

@@ -19,12 +19,16 @@ def test_a_diagnostic_counts_as_people_do() -> None:
     assert str(WRONG) == "cell 3, line 5: error K201: `x` is not bound. Bind it."
     assert str(DOUBT) == "warning K214: A star import."
     assert Diagnostic("K1", Severity.ERROR, "M.", "", 0).place == "cell 1"
+    assert (
+        Diagnostic("K1", Severity.ERROR, "M.", "", 0, 2, file_line=9).place
+        == "cell 1, line 2 (line 9 of the file)"
+    )
 
 
 def test_a_diagnostic_is_json() -> None:
     assert json.loads(json.dumps(WRONG.as_dict())) == {
         "code": "K201", "severity": "error", "message": "`x` is not bound.", "remedy": "Bind it.",
-        "cell": 2, "line": 5, "step": "train",
+        "cell": 2, "line": 5, "step": "train", "file_line": None,
     }  # fmt: skip
 
 
