@@ -6,12 +6,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_kfp.errors import Diagnostic, DiagnosticsError, Severity
+from jupyter_kfp.errors import Diagnostic, DiagnosticsError, NotebookError, Severity
 from jupyter_kfp.notebook.checks import check_secrets, check_side_channels
-from jupyter_kfp.notebook.dataflow import Dataflow
 from jupyter_kfp.notebook.ports import PortBuilder
 from jupyter_kfp.notebook.roles import Reading, assign_roles
 from jupyter_kfp.notebook.source import Notebook, read_notebook
+from jupyter_kfp.notebook.structure import Structure
 from jupyter_kfp.pipeline import Pipeline
 
 __all__ = ["Analysis", "analyze", "analyze_file"]
@@ -39,20 +39,27 @@ class Analysis:
 
 def analyze_file(path: Path) -> Analysis:
     """Analyze the notebook at ``path``. Raises NotebookError where it cannot be read."""
-    return analyze(read_notebook(path))
+    return _quietly(read_notebook(path), (path.resolve(),))
 
 
 def analyze(notebook: Notebook) -> Analysis:
-    """Analyze a notebook: pure, nothing is executed or imported."""
+    """Analyze a notebook: nothing is executed or imported; notebooks and components it names are read."""
+    return _quietly(notebook, ())
+
+
+def _quietly(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
     with warnings.catch_warnings():
         # Python's remarks on the source (`'\\#'` is no escape) are for when it is executed.
         warnings.simplefilter("ignore")
-        return _analyze(notebook)
+        return _analyze(notebook, above)
 
 
-def _analyze(notebook: Notebook) -> Analysis:
+def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
+    def open_notebook(path: Path) -> Pipeline:
+        return _nested(path, above)
+
     reading = assign_roles(notebook)
-    flow = Dataflow(reading)
+    flow = Structure(reading, open_notebook)
     flow.run()
     builder = PortBuilder(flow)
     pipeline = builder.build()
@@ -74,3 +81,20 @@ def _analyze(notebook: Notebook) -> Analysis:
         found, key=lambda d: (d.cell if d.cell is not None else -1, d.line or 0, d.code, d.message)
     )
     return Analysis(reading, pipeline, tuple(notebook.located(diagnostic) for diagnostic in order))
+
+
+def _nested(path: Path, above: tuple[Path, ...]) -> Pipeline:
+    """The pipeline of a notebook that another one names. ``above`` are those that contain it."""
+    place = path.resolve()
+    if place in above:
+        raise NotebookError(f"{path.name} contains itself.", "Break the circle.")
+    analysis = _quietly(read_notebook(path), (*above, place))
+    errors = [d for d in analysis.diagnostics if d.severity is Severity.ERROR]
+    if errors:
+        first = errors[0]
+        where = f"cell {first.cell + 1}: " if first.cell is not None else ""
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise NotebookError(
+            f"{path.name} has errors: {where}{first.message}{more}", f"See `jupyter kfp check {path.name}`."
+        )
+    return analysis.pipeline

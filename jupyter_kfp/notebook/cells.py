@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from jupyter_kfp.errors import Diagnostic, Severity
+from jupyter_kfp.notebook.control import CellControl, read_control
 from jupyter_kfp.notebook.header import read_flags, read_header, read_options
 from jupyter_kfp.notebook.naming import step_name_problem
 from jupyter_kfp.notebook.spellings import Findings
@@ -15,15 +18,37 @@ from jupyter_kfp.notebook.walk import Walker
 from jupyter_kfp.pipeline import ValueType
 
 
-def live_cell(source: str) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The code of a ``%%component`` cell (lines keep their numbers), and the errors in its header."""
+@dataclass(frozen=True)
+class LiveCell:
+    """A ``%%component`` cell, as the kernel needs it.
+
+    ``code`` is the cell without its header (lines keep their numbers), ``line`` and ``header`` are where
+    that stands and what it is; ``problems`` are the errors in it.
+    """
+
+    name: str
+    code: str
+    line: int
+    header: str
+    control: CellControl
+    problems: tuple[Diagnostic, ...]
+
+
+@lru_cache(maxsize=8)
+def live_cell(source: str) -> LiveCell:
+    """Read a ``%%component`` cell. What is wrong with its header is in the result."""
     header = read_header(source)
     findings = Findings()
-    name, _, _ = read_flags(header, 0, findings)
+    name, _, controls = read_flags(header, 0, findings)
     read_options(header, 0, findings)
+    control = read_control(controls, 0, findings)
+    line = header.line or 1
     if problem := step_name_problem(name):
-        findings.error("K111", problem, "Write for instance `%%component train_model`.", 0, header.line)
-    return counted(header.code), tuple(d for d in findings.items if d.severity is Severity.ERROR)
+        findings.error("K111", problem, "Write for instance `%%component train_model`.", 0, line)
+    problems = tuple(d for d in findings.items if d.severity is Severity.ERROR)
+    return LiveCell(
+        name, counted(header.code), line, f"%%component {header.flags}".rstrip(), control, problems
+    )
 
 
 def names_bound(source: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from jupyter_kfp.notebook.header import Control, ControlKind
@@ -84,6 +84,45 @@ def same_test(one: BranchFrame, other: BranchFrame) -> bool:
     return one.arm is other.arm and _normal(one.test) == _normal(other.test)
 
 
+def same_frames(one: CellControl, other: CellControl) -> bool:
+    """Whether two headers of one step say the same of when the cell runs.
+
+    How many run at once and what is collected may be said on either.
+    """
+    if (one.on_exit, one.notebook, one.component) != (other.on_exit, other.notebook, other.component):
+        return False
+    if len(one.frames) != len(other.frames):
+        return False
+    for a, b in zip(one.frames, other.frames, strict=True):
+        match a, b:
+            case BranchFrame(), BranchFrame():
+                same = same_test(a, b)
+            case LoopFrame(), LoopFrame():
+                same = same_loop(a, b)
+            case _:
+                same = False
+        if not same:
+            return False
+    return True
+
+
+def joined(one: CellControl, other: CellControl) -> CellControl:
+    """The frames of two headers that are the same, with what both say of their loops."""
+    if one.frames == other.frames or len(one.frames) != len(other.frames):
+        return one
+    frames = [
+        joined_loop(a, b) if isinstance(a, LoopFrame) and isinstance(b, LoopFrame) else a
+        for a, b in zip(one.frames, other.frames, strict=True)
+    ]
+    return replace(one, frames=tuple(frames))
+
+
+def joined_loop(one: LoopFrame, other: LoopFrame) -> LoopFrame:
+    """One loop with what two headers say of it; the first parallelism counts."""
+    collect = dict.fromkeys((*one.collect, *other.collect))
+    return replace(one, parallelism=one.parallelism or other.parallelism, collect=tuple(collect))
+
+
 def _normal(expression: str) -> str:
     return ast.unparse(ast.parse(f"({expression})", mode="eval")) if expression else ""
 
@@ -139,7 +178,9 @@ class _Reader:
     def _expression(self, control: Control, text: str) -> bool:
         example = "--for x in xs" if control.kind is ControlKind.FOR else f"--{control.kind.value} x > 1"
         if not text:
-            self._problem(control, f"`--{control.kind.value}` has no expression.", f"Write for instance {example}.")
+            self._problem(
+                control, f"`--{control.kind.value}` has no expression.", f"Write for instance {example}."
+            )
             return False
         try:
             tree = ast.parse(f"({text})", mode="eval")
@@ -149,9 +190,13 @@ class _Reader:
                 control, f"`{text}` is no Python expression: {reason}.", "Quote it if it holds ` --`."
             )
             return False
-        if any(isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(tree)):
+        if any(
+            isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(tree)
+        ):
             self._problem(
-                control, f"`{text}` binds a name, awaits or yields, which a header cannot.", "Do it in a step."
+                control,
+                f"`{text}` binds a name, awaits or yields, which a header cannot.",
+                "Do it in a step.",
             )
             return False
         return True
@@ -185,7 +230,9 @@ class _Reader:
             target, found, name = (part.strip() for part in pair.partition("="))
             if not found or not target.isidentifier() or not name.isidentifier():
                 self._problem(
-                    control, f"`--collect {text}` is not LIST=NAME.", "Write for instance --collect models=model."
+                    control,
+                    f"`--collect {text}` is not LIST=NAME.",
+                    "Write for instance --collect models=model.",
                 )
                 return
             loop = LoopFrame(
@@ -205,7 +252,9 @@ class _Reader:
         loop = next((f for f in reversed(self.frames) if isinstance(f, LoopFrame)), None)
         if loop is None:
             self._problem(
-                control, f"`--{control.kind.value}` belongs to a loop.", "Put it after its --for ITEM in ITEMS."
+                control,
+                f"`--{control.kind.value}` belongs to a loop.",
+                "Put it after its --for ITEM in ITEMS.",
             )
         return loop
 

@@ -32,27 +32,7 @@ from jupyter_kfp.notebook.walk import Walker
 
 
 class Dataflow(Preamble):
-    """The walk over a whole notebook."""
-
-    def run(self) -> None:
-        """Walk every cell in notebook order."""
-        preamble = {cell.cell for cell in self.reading.preamble}
-        parameters = {cell.cell for cell in self.reading.parameters}
-        owner = {cell.cell: step for step in self.reading.steps for cell in step.cells}
-        outputs = sorted({output.cell for output in self.reading.outputs})
-        for cell in self._cells():
-            while outputs and outputs[0] < cell.cell:
-                self.outputs_at[outputs.pop(0)] = dict(self.environment)
-            if cell.python.tree is None and cell.python.error is not None:
-                self._syntax_error(cell, owner.get(cell.cell))
-            elif cell.cell in parameters:
-                self._parameters(cell)
-            elif cell.cell in preamble:
-                self._preamble(cell)
-            else:
-                self._step_cell(cell, owner[cell.cell])
-        for index in outputs:
-            self.outputs_at[index] = dict(self.environment)
+    """The walk over the cells of steps."""
 
     def _syntax_error(self, cell: StepCell, step: StepReading | None) -> None:
         error = cell.python.error
@@ -90,6 +70,7 @@ class Dataflow(Preamble):
             step.flow = walker.flow or Flow()
             self._resolve(step, walker.record)
             self._update(step, walker.record, piece, cell, index)
+            self._before_merging(step, walker.record)
             _merge(step.record, walker.record)
             self.annotations |= walker.record.annotations
         self._dynamic(step, cell)
@@ -107,6 +88,9 @@ class Dataflow(Preamble):
             self._declared_outputs(step, cell)
         self._aliases = dict(step.flow.aliases)
         self.stateful |= step.record.stateful
+
+    def _before_merging(self, step: StepState, record: Record) -> None:
+        """A place to judge what one piece of a step did, with the names as they were before it."""
 
     def _dynamic(self, step: StepState, cell: StepCell) -> None:
         """Names that are read or bound by text, where nobody can see which."""

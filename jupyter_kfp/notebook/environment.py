@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from jupyter_kfp.errors import Diagnostic
 from jupyter_kfp.notebook.codes import diagnostic
@@ -22,6 +23,10 @@ from jupyter_kfp.notebook.units import (
 )
 from jupyter_kfp.pipeline import Parameter, ValueType
 
+if TYPE_CHECKING:
+    from jupyter_kfp.notebook.blocks import Body, LoopBlock
+    from jupyter_kfp.notebook.externals import ExternalComponent
+
 BUILTINS = frozenset(dir(builtins)) | {
     "get_ipython", "display", "exit", "quit", "open", "__name__", "__doc__", "__builtins__", "__annotations__",
     "__file__", "__spec__", "__loader__", "__package__", "__conditional_annotations__",
@@ -29,13 +34,15 @@ BUILTINS = frozenset(dir(builtins)) | {
 HISTORY = frozenset({"_", "__", "___", "In", "Out", "_i", "_ii", "_iii", "_ih", "_oh", "_dh"})
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class StepState:
     """A step while the notebook is walked. ``reads`` is what it needs from before it.
 
     ``before`` is what a name stood for when the step first touched it; ``versions`` the last
     definition the step gave it; ``environment`` what every name stood for when the step
-    began, ``aliases`` which names shared an object then.
+    began, ``aliases`` which names shared an object then. ``types`` overrides how outputs travel.
+    ``external`` is what runs instead of the step's cells, if something does. A step without cells
+    only hands values on; it stands at the cell ``at``.
     """
 
     reading: StepReading
@@ -47,6 +54,9 @@ class StepState:
     versions: dict[str, int] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
     aliases: dict[str, frozenset[str]] = field(default_factory=dict)
+    types: dict[str, ValueType] = field(default_factory=dict)
+    external: ExternalComponent | None = None
+    at: int = 0
 
     @property
     def name(self) -> str:
@@ -56,7 +66,7 @@ class StepState:
     @property
     def first_cell(self) -> int:
         """Index of the step's first cell."""
-        return self.reading.cells[0].cell
+        return self.reading.cells[0].cell if self.reading.cells else self.at
 
 
 @dataclass(slots=True)
@@ -68,7 +78,12 @@ class Missing:
 
 
 class Environment:
-    """The nearest definition of every name. Also what a :class:`Walker` asks about earlier code."""
+    """The nearest definition of every name. Also what a :class:`Walker` asks about earlier code.
+
+    ``body`` is the notebook's steps in their blocks, ``exit`` the step that runs after all of them;
+    ``closed`` says for every name bound in a loop which loop that was, ``hidden`` what exit steps
+    cannot read.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -84,13 +99,20 @@ class Environment:
         self.unpicklable: dict[tuple[str, str], str] = {}
         self.stateful: frozenset[str] = frozenset()
         self.annotations: dict[str, ValueType | None] = {}
+        self.closed: dict[str, LoopBlock] = {}
+        self.hidden: frozenset[str] = frozenset()
+        self.body: Body = []
+        self.exit: StepState | None = None
+        self._blocks = 0
         self._versions = 0
         self._aliases: dict[str, frozenset[str]] = {}
         self._future = False
         trees = [cell.python.tree for cell in self._cells() if cell.python.tree is not None]
         self.own_methods = mutating_methods(trees)
         self.imports = _imports(trees)
-        self.shadowed = _stored(trees) & BUILTINS
+        stored = _stored(trees)
+        self.shadowed = stored & BUILTINS
+        self.used = set(stored) | {n.id for t in trees for n in ast.walk(t) if isinstance(n, ast.Name)}
 
     def _cells(self) -> list[StepCell]:
         reading = self.reading

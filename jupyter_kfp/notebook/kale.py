@@ -1,7 +1,9 @@
 """Kale's way of saying it: its tags, and the ``kubeflow_notebook`` metadata its side panel writes.
 
 Facts are from Kale 2.3 (``kale/processors``, ``kale/pipeline.py``) and, for ``block:``, ``docker_image``
-and snapshots, from Kale 0.5. What has no counterpart here is a warning, never dropped in silence.
+and snapshots, from Kale 0.5; until 0.3 the key was misspelt ``kubeflow_noteobok``. What has no counterpart
+here is a warning, never dropped in silence; what the panel writes into every notebook, and that counts
+only together with another setting (Katib's without ``katib_run``), is none.
 
 ====  ==============================================================================
 K120  (warning) a setting of Kale's that does not count here, or an unknown one
@@ -17,6 +19,7 @@ from typing import Any
 from jupyter_kfp.notebook.spellings import Findings, Spelling
 
 KEY = "kubeflow_notebook"
+KEYS = (KEY, "kubeflow_noteobok")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -26,7 +29,8 @@ def _words(text: str) -> frozenset[str]:
 _SWITCHES = {"enabled": True, "disabled": False}
 # Settings that say where Kale itself works; nothing here depends on them.
 _NEUTRAL = _words(
-    "notebook_path experiment kfp_host output_path abs_working_dir marshal_path marshal_volume generate_html_report"
+    "notebook_path experiment run_name kfp_host output_path abs_working_dir marshal_path marshal_volume"
+    " generate_html_report"
 )
 # Settings that change a run, and what to do instead.
 _UNSUPPORTED = {
@@ -38,13 +42,15 @@ _UNSUPPORTED = {
     "volume_access_mode": "Create the claim first and mount it as a `pvc`.",
     "security_context": "Set it where the cluster is administered.",
 }
+# Settings of new volumes, which the panel writes whether there is one or not.
+_OF_NEW_VOLUMES = ("storage_class_name", "volume_access_mode")
 _PIPELINE = {"pipeline_name": "name", "pipeline_description": "description", "experiment_name": "experiment"}
 _LIMITS = ("cpu", "memory")
 
 
 def is_kale(metadata: Mapping[str, Any]) -> bool:
     """Whether the notebook was made for Kale."""
-    return isinstance(metadata.get(KEY), Mapping)
+    return any(isinstance(metadata.get(key), Mapping) for key in KEYS)
 
 
 def read_tag(tag: str, spelling: Spelling) -> bool:
@@ -138,13 +144,16 @@ def read_metadata(metadata: Mapping[str, Any], findings: Findings) -> tuple[dict
     """The pipeline's own settings (name, description, experiment) and the defaults of every step."""
     spelling = Spelling(findings, None)
     own: dict[str, str] = {}
-    given = metadata.get(KEY)
+    name = next((key for key in KEYS if metadata.get(key) is not None), KEY)
+    given = metadata.get(name)
     if given is None:
         return own, spelling
     if not isinstance(given, Mapping):
-        _ignore(findings, KEY, "is no mapping")
+        _ignore(findings, name, "is no mapping")
         return own, spelling
     for key, value in given.items():
+        if _idle(key, given):
+            continue
         if key in _PIPELINE and isinstance(value, str):
             own.update({_PIPELINE[key]: value} if value else {})
         elif key == "enable_caching" and isinstance(value, bool):
@@ -152,6 +161,15 @@ def read_metadata(metadata: Mapping[str, Any], findings: Findings) -> tuple[dict
         elif key not in _NEUTRAL and value not in (None, "", [], {}, False):
             _setting(key, value, spelling)
     return own, spelling
+
+
+def _idle(key: str, given: Mapping[str, Any]) -> bool:
+    """Whether a setting counts only together with another one, which is off."""
+    if key == "katib_metadata":
+        return not given.get("katib_run")
+    volumes = given.get("volumes")
+    given_ones = [v for v in volumes if isinstance(v, Mapping)] if isinstance(volumes, list) else []
+    return key in _OF_NEW_VOLUMES and all(volume.get("type") == "pvc" for volume in given_ones)
 
 
 def _setting(key: str, value: object, spelling: Spelling) -> None:

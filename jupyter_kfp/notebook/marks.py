@@ -6,10 +6,11 @@ The tags and the codes of what can be wrong are listed in :mod:`jupyter_kfp.note
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from jupyter_kfp.notebook import kale
+from jupyter_kfp.notebook.control import CellControl, read_control
 from jupyter_kfp.notebook.header import Header, read_flags, read_options
 from jupyter_kfp.notebook.source import Cell
 from jupyter_kfp.notebook.spellings import Findings, Layer, Spelling, cell_metadata
@@ -23,6 +24,7 @@ class Role(str, Enum):
     PREAMBLE = "imports"
     OUTPUTS = "outputs"
     STEP = "step"
+    DSL = "%%pipeline"
     SKIP = "skip"
 
 
@@ -39,7 +41,6 @@ _ROLE_TAGS = {
 _STEP_TAGS = ("step", "block")
 _AFTER_TAGS = ("after", "prev")
 _OPTION_KINDS = (*_AFTER_TAGS, *kale.TAG_KINDS, *StepOptions.model_fields)
-_LATER = "It comes with a later version; until then write the steps out."
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Marks:
     header: Header
     roles: dict[tuple[Role, str], int | None]
     layers: list[Layer]
+    control: CellControl = field(default_factory=CellControl)
 
 
 def read_marks(cell: Cell, header: Header, findings: Findings, *, of_kale: bool) -> Marks:
@@ -64,6 +66,7 @@ class _Reader:
     header: Header
     findings: Findings
     kale: bool
+    notebook: str = ""
 
     def read(self) -> Marks:
         cell, header = self.cell, self.header
@@ -73,21 +76,18 @@ class _Reader:
             self._tag(tag, cell, roles, tags)
         layers = [cell_metadata(cell.metadata, cell.index, self.findings), tags.layer]
         layers.append(read_options(header, cell.index, self.findings))
+        control = CellControl(notebook=self.notebook)
         if header.magic == "component":
             name, flags, controls = read_flags(header, cell.index, self.findings)
             layers.append(flags)
             roles[Role.STEP, name] = header.line
-            for control in controls[:1]:
-                self.findings.error(
-                    "K107",
-                    f"`--{control.kind.value}`: this version has no control flow.",
-                    _LATER,
-                    cell.index,
-                    control.line,
-                )
+            control = read_control(controls, cell.index, self.findings) or control
         elif header.magic == "pipeline":
-            self.findings.error("K119", "This version has no %%pipeline.", _LATER, cell.index, header.line)
-        return Marks(cell, header, roles, layers)
+            roles[Role.DSL, ""] = header.line
+            if header.flags:
+                message, remedy = f"`{header.flags}` after %%pipeline is no option.", "Remove it."
+                self.findings.error("K104", message, remedy, cell.index, header.line)
+        return Marks(cell, header, roles, layers, control)
 
     def _tag(
         self, tag: str, cell: Cell, roles: dict[tuple[Role, str], int | None], spelling: Spelling
@@ -101,9 +101,10 @@ class _Reader:
                 roles[Role.STEP, text] = None
         elif text and kind in _AFTER_TAGS:
             spelling.put("after", text)
-        elif colon and kind == "notebook" and self.kale:
-            message = f"`{tag}`: this version has no nested notebooks."
-            self.findings.error("K119", message, _LATER, cell.index)
+        elif text and kind == "notebook" and self.kale:
+            # Kale keeps the path in the cell's metadata.
+            roles[Role.STEP, text] = None
+            self.notebook = str(cell.metadata.get("notebook_path") or text)
         elif kale.read_tag(tag, spelling):
             return
         elif colon and kind.replace("-", "_") in _OPTION_KINDS:

@@ -121,6 +121,8 @@ class Names:
             self._read(changed, line, deferred=changed != name)
             self._touch(changed, line)
             self.record.mutated.setdefault(changed, Place(self._cell, line))
+            if self.flow.origin(changed) & Origin.UPSTREAM:
+                self.record.mutated_before.setdefault(changed, Place(self._cell, line))
             known = self._type(changed)
             if known is not None and known.is_parameter:
                 self.flow.types[changed] = None

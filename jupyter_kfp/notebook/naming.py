@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Container
 from functools import cache
 
 from jupyter_kfp.notebook.source import Notebook
@@ -29,6 +30,14 @@ def step_name_problem(name: str) -> str:
     if _GROUPS.match(kfp_name(name)):
         return f"{name!r} cannot be a step's name: KFP's compiler uses it for its own."
     return ""
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """``wanted``, or with the first number from 2 on that nobody has."""
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}_{number}", number + 1
+    return name
 
 
 def pipeline_name(text: str) -> str:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 
 from jupyter_kfp.errors import Diagnostic
 from jupyter_kfp.notebook.codes import diagnostic
-from jupyter_kfp.notebook.dataflow import Dataflow
 from jupyter_kfp.notebook.environment import StepState
 from jupyter_kfp.notebook.evidence import CONTAINERS, named_type
 from jupyter_kfp.notebook.flow import Origin
 from jupyter_kfp.notebook.records import IMPORTED
+from jupyter_kfp.notebook.structure import Structure
 from jupyter_kfp.notebook.units import Definition, Kind, Unit
 from jupyter_kfp.pipeline import (
     ArtifactType,
-    Source,
     ValueType,
 )
 
@@ -75,11 +74,11 @@ class Ports:
 class Needs:
     """The ports of every step of one dataflow, and what was found wrong with them."""
 
-    def __init__(self, flow: Dataflow) -> None:
+    def __init__(self, flow: Structure) -> None:
         self.flow = flow
         self.diagnostics: list[Diagnostic] = []
         self.ports = {name: Ports() for name in flow.steps}
-        self.outputs: dict[str, Source] = {}
+        self.outputs: dict[str, Definition] = {}
         self._reported: set[tuple[str, str, str]] = set()
         self._keepers: dict[int, tuple[Definition, list[str]]] = {}
 
@@ -94,7 +93,7 @@ class Needs:
     def _require(self, step: StepState, name: str, definition: Definition, *, early: bool = False) -> None:
         """``step`` needs what ``definition`` made: as an input, or as source."""
         ports = self.ports[step.name]
-        if definition.kind is Kind.DELETED or (
+        if definition.kind in (Kind.DELETED, Kind.STATUS) or (
             definition.step == step.name and definition.kind is not Kind.CODE
         ):
             return
@@ -117,8 +116,8 @@ class Needs:
         ports.inputs[name] = definition
         if early:
             ports.early.add(name)
-        if known is None and definition.kind is Kind.STEP:
-            self._export(step, definition)
+        if known is None:
+            self._provide(definition, f"step {step.name}", step)
 
     def _carry(self, step: StepState, unit: Unit) -> None:
         ports = self.ports[step.name]
@@ -149,14 +148,19 @@ class Needs:
                 step, name, cell=definition.cell, line=definition.line,
             )  # fmt: skip
 
-    def _export(self, reader: StepState, definition: Definition) -> None:
+    def _provide(self, definition: Definition, who: str, reader: StepState | None) -> None:
+        """Somebody (``who``) takes what ``definition`` made: whoever made it must leave it."""
+        if definition.kind is Kind.STEP:
+            self._export(definition, who, reader)
+
+    def _export(self, definition: Definition, who: str, reader: StepState | None) -> None:
         name = definition.name
         producer = self.flow.steps[definition.step]
         if producer.versions.get(name) != definition.version:
             self._report(
                 "K205",
-                f"step {reader.name} reads `{name}` between two cells of step {producer.name} that both change it.",
-                reader, name, cell=reader.first_cell,
+                f"{who} reads `{name}` between two cells of step {producer.name} that both change it.",
+                reader, name, cell=reader.first_cell if reader is not None else definition.cell,
             )  # fmt: skip
         self._leave(producer, name)
 
@@ -219,6 +223,8 @@ class Needs:
         return step.flow.origin(name) is not Origin.UNBOUND and name not in step.flow.code
 
     def _output_type(self, step: StepState, name: str) -> ValueType:
+        if name in step.types:
+            return step.types[name]
         declared = self._declared(step).get(name)
         known = named_type(declared) if declared else self.flow.value_type(step, name)
         if known is None:
@@ -239,6 +245,13 @@ class Needs:
         before = step.before.get(name) or step.environment.get(name)
         if before is None or before.kind is Kind.DELETED:
             return True
-        if before.kind is Kind.STEP and before.step != step.name:
-            return self._optional(self.flow.steps[before.step], name)
-        return False
+        return self._may_be_unbound(before, step)
+
+    def _may_be_unbound(self, definition: Definition, reader: StepState) -> bool:
+        match definition.kind:
+            case Kind.STEP if definition.step != reader.name:
+                return self._optional(self.flow.steps[definition.step], definition.name)
+            case Kind.CHOICE:
+                return any(d is not None and self._may_be_unbound(d, reader) for d in definition.choices)
+            case _:
+                return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jupyter_kfp.errors import Diagnostic
+from jupyter_kfp.notebook.control import CellControl
 from jupyter_kfp.notebook.source import Notebook
 from jupyter_kfp.notebook.syntax import Transformed
 from jupyter_kfp.options import PipelineOptions, StepOptions
@@ -24,12 +25,13 @@ class StepCell:
 
 @dataclass(frozen=True)
 class StepReading:
-    """A step as written: its cells in notebook order, its declared order and its merged options."""
+    """A step as written: its cells in notebook order, its declared order, options and control flow."""
 
     name: str
     cells: tuple[StepCell, ...]
     after: tuple[str, ...] = ()
     options: StepOptions = field(default_factory=StepOptions)
+    control: CellControl = field(default_factory=CellControl)
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Reading:
     """A notebook, read: every code cell in its role, and what was found wrong so far.
 
     ``steps`` are in the order of their first cells. ``preamble`` holds imports, functions and the
-    cells before the first step, in notebook order, wherever they stand. ``name`` is a valid name of a
-    KFP pipeline.
+    cells before the first step, in notebook order, wherever they stand. ``dsl`` is the ``%%pipeline``
+    cell, if there is one. ``name`` is a valid name of a KFP pipeline.
     """
 
     notebook: Notebook
@@ -61,3 +63,4 @@ class Reading:
     name: str
     description: str
     diagnostics: tuple[Diagnostic, ...]
+    dsl: StepCell | None = None

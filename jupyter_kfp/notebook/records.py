@@ -56,12 +56,13 @@ class Place:
 
 @dataclass(slots=True)
 class Record:
-    """What one walk found, besides the flow."""
+    """What one walk found, besides the flow. ``mutated_before``: names whose object may be of before the code."""
 
     reads: dict[str, Read] = field(default_factory=dict)
     touched: dict[str, Place] = field(default_factory=dict)
     rebound: set[str] = field(default_factory=set)
     mutated: dict[str, Place] = field(default_factory=dict)
+    mutated_before: dict[str, Place] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
     closures: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)

@@ -10,6 +10,7 @@ tag                                          role of the cell
 ``after:NAME``, ``prev:NAME``                the step waits for the step NAME
 ``imports``, ``functions``                   preamble, wherever the cell stands
 ``outputs``, ``pipeline-metrics``            names of the pipeline's outputs
+``%%pipeline``                               the pipeline in KFP's own DSL, over the notebook's steps
 ``skip``                                     none; wins over every other tag
 (none)                                       part of the step before; before the first step: preamble
 ===========================================  ==============================================================
@@ -28,12 +29,14 @@ K115  a step that waits for itself
 K116  a step without code
 K117  an ``outputs`` cell that holds more than names
 K118  ``%%component`` that is not the first line of its cell
-K119  ``%%pipeline`` and notebook references, which this version does not have
+K119  a second ``%%pipeline`` cell
 K122  (warning) part of an install line that does not reach the steps
 K123  a requirements file that cannot be read
 K125  an ``outputs`` cell that is not Python
 K126  a pipeline name of which KFP can keep nothing
 K127  (warning) ``after`` on a cell that is no step
+K128  cells of a step with control flow whose headers differ, or without a header
+K129  a second exit step
 ====  ==========================================================================================
 """
 
@@ -45,6 +48,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jupyter_kfp.notebook import kale
+from jupyter_kfp.notebook.control import CellControl, joined, same_frames
 from jupyter_kfp.notebook.header import Header, read_header
 from jupyter_kfp.notebook.installs import packages_of
 from jupyter_kfp.notebook.marks import Marks, Role, read_marks
@@ -65,6 +69,7 @@ class _Building:
     layers: StepLayers
     cells: list[StepCell] = field(default_factory=list)
     after: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    control: CellControl = field(default_factory=CellControl)
 
 
 def assign_roles(notebook: Notebook) -> Reading:
@@ -84,6 +89,7 @@ class _Assignment:
         self.skipped: list[StepCell] = []
         self.outputs: dict[str, NamedOutput] = {}
         self.steps: dict[str, _Building] = {}
+        self.dsl: StepCell | None = None
         # Installed packages with the cell from which on they count.
         self.installed: list[tuple[int, tuple[str, ...]]] = []
 
@@ -109,6 +115,7 @@ class _Assignment:
             self._name(options),
             options.description or description(self.notebook),
             tuple(self.findings.items),
+            self.dsl,
         )
 
     def _name(self, options: PipelineOptions) -> str:
@@ -136,7 +143,7 @@ class _Assignment:
         # Everything installed outside of steps is there for all of them, as the code beside it is.
         packages = packages_of(read.python.installs, self.notebook.directory, cell.index, self.findings)
         self.installed += [(cell.index if role is Role.STEP else -1, packages)] if packages else []
-        return (role, name) if role is Role.STEP or self.kale else last
+        return (role, name) if role is Role.STEP or (self.kale and role is not Role.DSL) else last
 
     def _place(self, role: Role, cell: Cell, read: StepCell) -> None:
         match role:
@@ -144,8 +151,20 @@ class _Assignment:
                 self.parameters.append(read)
             case Role.OUTPUTS:
                 self._named_outputs(cell, read.python)
+            case Role.DSL:
+                self._explicit(read)
             case _:
                 self.preamble.append(read)
+
+    def _explicit(self, read: StepCell) -> None:
+        if self.dsl is not None:
+            self.findings.error(
+                "K119",
+                f"This is a second %%pipeline; the first is cell {self.dsl.cell + 1}.",
+                "Leave one, or tag one `skip`.",
+                read.cell,
+            )
+        self.dsl = self.dsl or read
 
     def _step_cell(self, cell: Cell, header: Header) -> StepCell:
         python = transform(header.code)
@@ -220,13 +239,45 @@ class _Assignment:
         place = (part.cell.index, part.roles.get((Role.STEP, name)))
         if name not in self.steps:
             self._check_name(name, *place)
-            self.steps[name] = _Building(StepLayers(name, self.findings))
+            self.steps[name] = _Building(StepLayers(name, self.findings), control=part.control)
+            self._check_exit(name, part)
         step = self.steps[name]
+        self._check_control(name, step, part, read)
         step.cells.append(read)
         step.layers.add(part.layers, part.cell.index)
         for layer in part.layers:
             for other, line in layer.after.items():
                 step.after.setdefault(other, (part.cell.index, line))
+
+    def _check_control(self, name: str, step: _Building, part: Marks, read: StepCell) -> None:
+        """Every cell of a step says the same of when it runs: each runs by its own header in the notebook."""
+        if not read.source.strip() or same_frames(step.control, part.control):
+            step.control = joined(step.control, part.control)
+            return
+        self.findings.error(
+            "K128",
+            f"The cell belongs to step {name!r}, but its header does not say the same of when it runs as cell "
+            f"{step.cells[0].cell + 1 if step.cells else read.cell + 1}.",
+            "Repeat that header, with a name of its own for a new step, or begin the cell with `%%component NAME`.",
+            part.cell.index,
+            part.header.line,
+            step=name,
+        )
+
+    def _check_exit(self, name: str, part: Marks) -> None:
+        if part.control.on_exit:
+            first = next(
+                (other for other, b in self.steps.items() if b.control.on_exit and other != name), None
+            )
+            if first is not None:
+                self.findings.error(
+                    "K129",
+                    f"{name!r} is a second exit step; the first is {first!r}.",
+                    "KFP has one: give both cells one name.",
+                    part.cell.index,
+                    part.header.line,
+                    step=name,
+                )
 
     def _check_name(self, name: str, cell: int, line: int | None) -> None:
         problem = step_name_problem(name)
@@ -253,7 +304,8 @@ class _Assignment:
                 "Tag a cell `step:NAME`, or begin it with `%%component NAME`.",
             )
         for name, building in self.steps.items():
-            if not any(cell.source.strip() for cell in building.cells):
+            external = building.control.notebook or building.control.component
+            if not external and not any(cell.source.strip() for cell in building.cells):
                 remedy = "Write code into its cell, or remove the tag."
                 self.findings.error(
                     "K116", f"Step {name!r} has no code.", remedy, building.cells[0].cell, step=name
@@ -280,7 +332,7 @@ class _Assignment:
         installed = [StepOptions(packages=tuple(packages))] if packages else []
         options = building.layers.merged(*common, *installed, cell=cells[0].cell)
         after = tuple(other for other in building.after if other in self.steps and other != name)
-        return StepReading(name, cells, after, options)
+        return StepReading(name, cells, after, options, building.control)
 
 
 def _listed(statement: ast.stmt) -> list[tuple[str, bool]] | None:

@@ -26,7 +26,7 @@ CellKind: TypeAlias = Literal["code", "markdown", "raw"]
 
 _KINDS = ("code", "markdown", "raw")
 # Metadata that can change the pipeline; widgets' state, kernel versions and colours cannot.
-_NOTEBOOK_KEYS = ("kfp", "kubeflow_notebook")
+_NOTEBOOK_KEYS = ("kfp", "kubeflow_notebook", "kubeflow_noteobok")
 _CELL_KEYS = ("kfp", "notebook_path")
 
 

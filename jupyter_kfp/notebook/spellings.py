@@ -18,7 +18,7 @@ K103  ``#|`` lines that are no YAML mapping, or give an option twice
 K104  flags that cannot be read: an open quote, a missing value, a stray word
 K105  options that contradict each other, in one step or between two cells of it
 K106  (warning) options on a cell that is no step, or ``#|`` lines that are not at its top
-K107  control flow, which this version does not have
+K107  control flow that cannot be read
 K108  ``kfp`` metadata that is no mapping
 K109  (warning) a tag that looks like a misspelt one
 ====  =======================================================================================

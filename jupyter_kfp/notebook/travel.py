@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from jupyter_kfp.notebook.environment import BUILTINS, StepState
-from jupyter_kfp.notebook.needs import Needs
+from jupyter_kfp.notebook.joins import Joins
 from jupyter_kfp.notebook.records import IMPORTED
 from jupyter_kfp.notebook.symbols import CodeFacts
 from jupyter_kfp.notebook.units import Definition, Kind
@@ -20,7 +20,7 @@ from jupyter_kfp.pipeline import (
 OBJECTS = frozenset({ArtifactType.ARTIFACT, ArtifactType.MODEL})
 
 
-class Travel(Needs):
+class Travel(Joins):
     """Adds to the needs of steps what keeps objects what they are."""
 
     def _unite_aliases(self, step: StepState) -> None:
@@ -59,18 +59,16 @@ class Travel(Needs):
         """Classes and functions that values may refer to travel to whoever loads the values."""
         while True:
             before = [(p.code, len(p.inputs), len(p.units)) for p in self.ports.values()]
-            for step in self.flow.steps.values():
+            for step in list(self.flow.steps.values()):
                 ports = self.ports[step.name]
                 code = self._own_code(step)
                 closures = set(step.record.closures)
-                for name, definition in list(ports.inputs.items()):
-                    if definition.kind is not Kind.STEP:
-                        continue
-                    producer = self.flow.steps[definition.step]
-                    if self._output_type(producer, name).kind in OBJECTS:
-                        code |= self.ports[producer.name].code
-                        closures |= self.ports[producer.name].closures
-                        self._receive_code(step, producer)
+                for definition in list(ports.inputs.values()):
+                    for producer, output in self._makers(definition):
+                        if self._output_type(producer, output).kind in OBJECTS:
+                            code |= self.ports[producer.name].code
+                            closures |= self.ports[producer.name].closures
+                            self._receive_code(step, producer)
                 ports.code, ports.closures = frozenset(code), frozenset(closures)
             if before == [(p.code, len(p.inputs), len(p.units)) for p in self.ports.values()]:
                 return

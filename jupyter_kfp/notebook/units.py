@@ -8,12 +8,16 @@ import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from jupyter_kfp.notebook.mutation import MUTATORS, callee, dotted
 from jupyter_kfp.notebook.roles import StepCell
 from jupyter_kfp.notebook.symbols import CodeFacts
 from jupyter_kfp.notebook.syntax import CellMagic
 from jupyter_kfp.pipeline import ValueType
+
+if TYPE_CHECKING:
+    from jupyter_kfp.notebook.blocks import BranchBlock, LoopBlock
 
 
 class Kind(Enum):
@@ -23,6 +27,10 @@ class Kind(Enum):
     STEP = "step"
     CODE = "code"
     PREAMBLE = "preamble"
+    ITEM = "item"
+    CHOICE = "choice"
+    COLLECTED = "collected"
+    STATUS = "status"
     DELETED = "deleted"
 
 
@@ -50,7 +58,9 @@ class Definition:
     ``version`` counts the definitions of the whole notebook: two are the same exactly when their
     versions are. ``units`` make the name where its source travels (CODE, PREAMBLE). Of code: ``state``
     says how it remembers what happened to it, ``stateful_in`` which step put something into it,
-    ``blocked`` that its source cannot travel.
+    ``blocked`` that its source cannot travel. Of control flow (``block``): an ITEM is what the loop
+    runs over, a CHOICE what each arm of the branch left (``choices``, None: nothing), a COLLECTED
+    the list of what ``choices[0]`` was in every iteration of the loop.
     """
 
     name: str
@@ -65,11 +75,13 @@ class Definition:
     stateful_in: str = ""
     blocked: bool = False
     state: str = ""
+    block: BranchBlock | LoopBlock | None = None
+    choices: tuple[Definition | None, ...] = ()
 
     @property
     def is_data(self) -> bool:
         """Whether the name stands for a value rather than for code."""
-        return self.kind in (Kind.PARAMETER, Kind.STEP, Kind.PREAMBLE)
+        return self.kind not in (Kind.CODE, Kind.DELETED)
 
 
 @dataclass(frozen=True, slots=True)

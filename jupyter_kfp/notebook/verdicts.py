@@ -12,9 +12,7 @@ from jupyter_kfp.notebook.needs import RESERVED
 from jupyter_kfp.notebook.roles import Reading
 from jupyter_kfp.notebook.travel import Travel
 from jupyter_kfp.notebook.units import Kind, Unit
-from jupyter_kfp.pipeline import (
-    Step,
-)
+from jupyter_kfp.pipeline import External, Step
 
 
 class Verdicts(Travel):
@@ -47,6 +45,17 @@ class Verdicts(Travel):
             self._report(
                 "K202", f"{who} reads `{read.name}`, which only the skipped cell {skipped[read.name] + 1} binds.",
                 step, read.name, other=skipped[read.name] + 1, **more,
+            )  # fmt: skip
+        elif read.name in self.flow.closed and self.flow.closed[read.name].cell < read.cell:
+            loop = self.flow.closed[read.name]
+            self._report(
+                "K224", f"{who} reads `{read.name}`, which is only bound in the loop of cell {loop.cell + 1}; each iteration has its own.",
+                step, read.name, other=f"{read.name}s={read.name}", **more,
+            )  # fmt: skip
+        elif step is not None and step is self.flow.exit and read.name in self.flow.hidden:
+            self._report(
+                "K227", f"the exit step {step.name} reads `{read.name}`, which a step makes that may never have run.",
+                step, read.name, **more,
             )  # fmt: skip
         elif deleted is not None and deleted.kind is Kind.DELETED:
             self._report(
@@ -99,7 +108,7 @@ class Verdicts(Travel):
                     None, name, cell=unit.cell, line=unit.line,
                 )  # fmt: skip
 
-    def _check_cycles(self, steps: tuple[Step, ...]) -> None:
+    def _check_cycles(self, steps: tuple[Step | External, ...]) -> None:
         cells = {step.name: step.first_cell for step in self.flow.steps.values()}
         try:
             TopologicalSorter({step.name: step.upstream for step in steps}).prepare()

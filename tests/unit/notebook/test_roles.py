@@ -113,7 +113,9 @@ def test_blank_cells_do_not_make_a_step_empty() -> None:
         ([("x = 1", ["step:a"]), ("x = = 1", ["outputs"])], ("K125", 1, 1)),
         ([("x = 1", ["step:a"]), ("x = 1\n%%component b\ny = 1", [])], ("K118", 1, 2)),
         ([("x = 1", ["step:a"]), ("# text\n%%component b\ny = 1", [])], ("K118", 1, 2)),
-        ([("x = 1", ["step:a"]), ("%%pipeline\ny = 1", [])], ("K119", 1, 1)),
+        ([("x = 1", ["step:a"]), ("%%pipeline\na()", []), ("%%pipeline\na()", [])], ("K119", 2, None)),
+        ([("%%component a --if True\nx = 1", []), ("y = 1", [])], ("K128", 1, None)),
+        ([("%%component a --on-exit\nx = 1", []), ("%%component b --on-exit\nx = 1", [])], ("K129", 1, 1)),
         ([("x = 1", ["step:a"]), ("import a", ["imports", "after:a"])], ("K127", 1, None)),
     ],
 )
