@@ -9,6 +9,7 @@ from jupyter_kfp.compiler.provenance import Provenance
 from jupyter_kfp.options import StepOptions
 from jupyter_kfp.pipeline import (
     ArtifactType,
+    Constant,
     FromParameter,
     Input,
     ParameterType,
@@ -46,8 +47,10 @@ def component(
     packed: payload.Packed,
     command: list[str],
     provenance: Provenance | None,
+    *,
+    last: bool = False,
 ) -> Any:
-    """The step as a ``ContainerComponent``.
+    """The step as a ``ContainerComponent``; ``last`` for the one that runs on exit, which is told the status.
 
     Resources and environment are set here, not by the task's setters: each of those walks the call
     stack, which takes milliseconds.
@@ -60,10 +63,12 @@ def component(
         image=options.image or names.DEFAULT_IMAGE,
         command=command,
         args=list(packed.arguments),
-        env=_environment(options, provenance),
-        resources=_resources(options),
+        env=environment(options, provenance),
+        resources=resources(options),
     )
     inputs = {names.port(i.name): _input(pipeline, i) for i in step.inputs}
+    if last:
+        inputs[names.STATUS] = structures.InputSpec(type="PipelineTaskFinalStatus", optional=True)
     inputs[names.STEP_NOTEBOOK] = structures.InputSpec(type="String", description=payload.cells_note(step))
     spec = structures.ComponentSpec(
         name=step.name,
@@ -78,10 +83,18 @@ def _input(pipeline: Pipeline, variable: Input) -> Any:
     from kfp.dsl import structures
 
     # KFP starts a task whose input is None only if the component calls that input optional.
-    optional = isinstance(variable.source, FromParameter) and any(
-        p.name == variable.source.name and not p.required and p.default is None for p in pipeline.parameters
+    match variable.source:
+        case FromParameter(name):
+            optional = any(
+                p.name == name and not p.required and p.default is None for p in pipeline.parameters
+            )
+        case Constant(value):
+            optional = value is None
+        case _:
+            optional = False
+    return structures.InputSpec(
+        type=spec_type(variable.type), optional=optional, is_artifact_list=variable.type.many
     )
-    return structures.InputSpec(type=spec_type(variable.type), optional=optional)
 
 
 def _outputs(step: Step) -> dict[str, Any]:
@@ -95,7 +108,8 @@ def _outputs(step: Step) -> dict[str, Any]:
     return {name: structures.OutputSpec(type=spec_type(value_type)) for name, value_type in types.items()}
 
 
-def _environment(options: StepOptions, provenance: Provenance | None) -> dict[str, str]:
+def environment(options: StepOptions, provenance: Provenance | None) -> dict[str, str]:
+    """The environment variables of the step's container."""
     variables = dict(options.env)
     # The environment is outside KFP's cache fingerprint (backend/src/v2/driver/cache.go,
     # getFingerPrint), so neither of these changes what a result is reused for.
@@ -106,19 +120,19 @@ def _environment(options: StepOptions, provenance: Provenance | None) -> dict[st
     return variables
 
 
-def _resources(options: StepOptions) -> Any:
+def resources(options: StepOptions) -> Any:
     """The step's ResourceSpec, or None. A request that is not given equals the limit."""
     from kfp.dsl import structures
 
     cpu_request = options.cpu_request or options.cpu
     memory_request = options.memory_request or options.memory
-    resources = structures.ResourceSpec(
+    spec = structures.ResourceSpec(
         cpu_request=cpu_request and quantities.cpu(cpu_request),
         cpu_limit=options.cpu and quantities.cpu(options.cpu),
         memory_request=memory_request and quantities.memory(memory_request),
         memory_limit=options.memory and quantities.memory(options.memory),
     )
     if options.gpu is not None:
-        resources.accelerator_type = options.accelerator or _DEFAULT_ACCELERATOR
-        resources.accelerator_count = str(options.gpu)
-    return None if resources == structures.ResourceSpec() else resources
+        spec.accelerator_type = options.accelerator or _DEFAULT_ACCELERATOR
+        spec.accelerator_count = str(options.gpu)
+    return None if spec == structures.ResourceSpec() else spec

@@ -8,12 +8,15 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_kfp.compiler import executors, kubernetes, lazy_kfp, names, payload
-from jupyter_kfp.compiler.container import component, spec_type
+from jupyter_kfp.compiler import executors, external, groups, kubernetes, lazy_kfp, repairs
+from jupyter_kfp.compiler.channels import Channels
+from jupyter_kfp.compiler.container import spec_type
+from jupyter_kfp.compiler.findings import not_a_component
+from jupyter_kfp.compiler.places import nodes, places
 from jupyter_kfp.compiler.provenance import Provenance
 from jupyter_kfp.compiler.values import to_value
-from jupyter_kfp.options import StepOptions
-from jupyter_kfp.pipeline import FromParameter, FromStep, Pipeline, Source
+from jupyter_kfp.errors import DiagnosticsError
+from jupyter_kfp.pipeline import External, Pipeline
 
 # KFP keeps the pipeline being built in a class attribute, so only one is built at a time.
 _lock = threading.Lock()
@@ -29,9 +32,19 @@ class Specs:
 
 def build(pipeline: Pipeline, provenance: Provenance | None = None) -> Specs:
     """The pipeline as KFP's messages. Expects a pipeline without errors (see ``checks``)."""
+    graph = graph_component(pipeline, provenance)
+    specs = Specs(graph.pipeline_spec, graph.platform_spec)
+    executors.label_by_component(specs.pipeline, specs.platform)
+    _set_pipeline_options(specs, pipeline)
+    return specs
+
+
+def graph_component(pipeline: Pipeline, provenance: Provenance | None = None) -> Any:
+    """The pipeline as KFP's GraphComponent, which other pipelines may call. Expects one without errors."""
     lazy_kfp.import_kfp()
     from kfp.dsl import graph_component, structures
 
+    components = _components(pipeline, provenance)
     description = pipeline.description or pipeline.options.description
     spec = structures.ComponentSpec(
         name=pipeline.name,
@@ -41,54 +54,71 @@ def build(pipeline: Pipeline, provenance: Provenance | None = None) -> Specs:
             p.name: structures.InputSpec(type=spec_type(p.type), optional=not p.required)
             for p in pipeline.parameters
         },
-        outputs={o.name: structures.OutputSpec(type=spec_type(o.type)) for o in pipeline.outputs},
+        outputs={
+            o.name: structures.OutputSpec(type=spec_type(o.type), is_artifact_list=o.type.many)
+            for o in pipeline.outputs
+        },
     )
     title = pipeline.options.name
+    built = groups.Built()
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = graph_component.GraphComponent(
             component_spec=spec,
-            pipeline_func=_definition(pipeline, provenance),
+            pipeline_func=_definition(pipeline, components, provenance, built),
             display_name=title if title != pipeline.name else None,
         )
-    specs = Specs(graph.pipeline_spec, graph.platform_spec)
-    executors.share(specs.pipeline, specs.platform)
-    _set_defaults(specs, pipeline)
-    _set_pipeline_options(specs, pipeline)
-    return specs
+    repairs.mend(graph.pipeline_spec, built)
+    executors.share(graph.pipeline_spec, graph.platform_spec)
+    _set_defaults(graph.pipeline_spec, pipeline)
+    return graph
+
+
+def _components(pipeline: Pipeline, provenance: Provenance | None) -> groups.Components:
+    """What the nodes run that are somebody else's, by the nodes' names. Made before: KFP builds one at a time."""
+    made = {}
+    for node in nodes(pipeline.body):
+        match node:
+            case External(name=name, component=Pipeline() as inner):
+                made[name] = graph_component(inner, provenance)
+                made[name].component_spec.name = name
+                executors.label_by_content(made[name].pipeline_spec, made[name].platform_spec)
+            case External(name=name, component=str() as text):
+                try:
+                    made[name] = external.load(text, name)
+                except ValueError as reason:
+                    raise DiagnosticsError([not_a_component(node, reason)]) from reason
+            case _:
+                pass
+    return made
 
 
 def service_accounts(pipeline: Pipeline) -> list[str]:
     """The distinct service accounts the notebook and its steps ask for. KFP has one for a whole run."""
-    wanted = [pipeline.options.service_account, *(step.options.service_account for step in pipeline.steps)]
+    wanted = [pipeline.options.service_account]
+    for node in nodes(pipeline.body):
+        wanted.append(node.options.service_account)
+        if isinstance(node, External) and isinstance(node.component, Pipeline):
+            wanted += service_accounts(node.component)
     return list(dict.fromkeys(account for account in wanted if account))
 
 
-def _definition(pipeline: Pipeline, provenance: Provenance | None) -> Any:
-    """The function ``@dsl.pipeline`` would decorate: takes one channel per parameter, returns the outputs."""
+def _definition(
+    pipeline: Pipeline,
+    components: groups.Components,
+    provenance: Provenance | None,
+    built: groups.Built,
+) -> Any:
+    """The function ``@dsl.pipeline`` would decorate: takes one channel per parameter, returns the outputs.
 
-    def define(*channels: Any) -> dict[str, Any]:
-        parameters = dict(zip((p.name for p in pipeline.parameters), channels, strict=True))
-        command = payload.command()
-        tasks: dict[str, Any] = {}
+    It fills in ``built``.
+    """
 
-        def channel(source: Source) -> Any:
-            match source:
-                case FromParameter(name):
-                    return parameters[name]
-                case FromStep(step, name):
-                    return tasks[step].outputs[names.port(name)]
-
-        for step in pipeline.steps:
-            inputs = {names.port(i.name): channel(i.source) for i in step.inputs}
-            packed = payload.packed(step)
-            inputs[names.STEP_NOTEBOOK] = packed.constant
-            tasks[step.name] = component(pipeline, step, packed, command, provenance)(**inputs)
-            _apply(step.options, step.name, tasks[step.name])
-        # A tag may name a step that stands further down, so every task must exist first.
-        for step in pipeline.steps:
-            tasks[step.name].after(*(tasks[name] for name in step.after))
-        return {output.name: channel(output.source) for output in pipeline.outputs}
+    def define(*arguments: Any) -> dict[str, Any]:
+        parameters = dict(zip((p.name for p in pipeline.parameters), arguments, strict=True))
+        channels = Channels(places(pipeline), parameters)
+        groups.Builder(pipeline, channels, components, provenance, built).build()
+        return {output.name: channels.of(output.source) for output in pipeline.outputs}
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(p.name, kind) for p in pipeline.parameters])
@@ -97,32 +127,11 @@ def _definition(pipeline: Pipeline, provenance: Provenance | None) -> Any:
     return define
 
 
-def _apply(options: StepOptions, step: str, task: Any) -> None:
-    """Set the options that belong to the task rather than to its container."""
-    # Said for every task, because KFP's own default comes from the environment of whoever compiles.
-    task.set_caching_options(options.cache is not False, cache_key=options.cache_key)
-    task.set_display_name(options.display_name or step)
-    if options.retries:
-        task.set_retry(
-            options.retries,
-            backoff_duration=_seconds(options.backoff),
-            backoff_factor=options.backoff_factor,
-            backoff_max_duration=_seconds(options.backoff_max),
-        )
-    config = kubernetes.platform_config(options)
-    if config:
-        task.platform_config[kubernetes.PLATFORM] = config
-
-
-def _seconds(duration: int | None) -> str | None:
-    return None if duration is None else f"{duration}s"
-
-
-def _set_defaults(specs: Specs, pipeline: Pipeline) -> None:
+def _set_defaults(spec: Any, pipeline: Pipeline) -> None:
     """KFP's SDK refuses None inside a default, the IR does not, so defaults go straight into the message."""
     for parameter in pipeline.parameters:
         if not parameter.required and parameter.default is not None:
-            definition = specs.pipeline.root.input_definitions.parameters[parameter.name]
+            definition = spec.root.input_definitions.parameters[parameter.name]
             definition.default_value.CopyFrom(to_value(parameter.default))
 
 

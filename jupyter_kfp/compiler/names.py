@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 
+from jupyter_kfp.compiler.places import nodes
 from jupyter_kfp.pipeline import Pipeline, Step
 from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 
 __all__ = [
-    "CACHE_TTL_VARIABLE", "DEFAULT_IMAGE", "EXECUTED_HTML", "EXECUTED_NOTEBOOK", "KFP_NAME", "PIPELINE_NAME",
-    "PROVENANCE_VARIABLE", "READ_ONLY_ANNOTATION", "RESERVED_OUTPUTS", "RESERVED_VARIABLES", "STEP_METRICS",
-    "STEP_NOTEBOOK", "port", "ports", "task_name", "task_names",
+    "CACHE_TTL_VARIABLE", "DEFAULT_IMAGE", "EXECUTED_HTML", "EXECUTED_NOTEBOOK", "GROUP_KEY", "KFP_NAME",
+    "PIPELINE_NAME", "PROVENANCE_VARIABLE", "READ_ONLY_ANNOTATION", "RESERVED_OUTPUTS", "RESERVED_VARIABLES", "STATUS",
+    "STEP_METRICS", "STEP_NOTEBOOK", "port", "ports", "problem", "task_keys", "task_name", "task_names",
 ]  # fmt: skip
 
 DEFAULT_IMAGE = "python:3.11-slim"
@@ -23,6 +25,9 @@ EXECUTED_HTML = "executed_html"
 STEP_METRICS = "step_metrics"
 RESERVED_OUTPUTS = frozenset({EXECUTED_NOTEBOOK, EXECUTED_HTML, STEP_METRICS})
 """Output ports every step has besides its variables (the last only where it logs metrics)."""
+
+STATUS = "status"
+"""The input port of the step that runs on exit, and the variable it reads there."""
 
 PROVENANCE_VARIABLE = "JUPYTER_KFP_PROVENANCE"
 CACHE_TTL_VARIABLE = "JUPYTER_KFP_CACHE_TTL"
@@ -37,6 +42,9 @@ KFP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 # kfp/dsl/utils.py, validate_pipeline_name.
 PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+
+# kfp/dsl/tasks_group.py, TasksGroup._make_name_unique: groups and tasks share the keys of a DAG.
+GROUP_KEY = re.compile(r"(condition|condition-branches|for-loop|exit-handler)-\d+")
 
 
 def port(variable: str) -> str:
@@ -64,16 +72,31 @@ def task_name(step: str) -> str:
 def task_names(pipeline: Pipeline) -> dict[str, str]:
     """The key of each step's task in the IR, by step name: ``{"load_data": "load-data"}``.
 
-    Steps whose names differ only in what KFP replaces are numbered in notebook order, as KFP does.
+    Foreign components and nested notebooks are steps, too. The keys are unique in the whole pipeline,
+    in whatever groups the steps stand. Steps whose names differ only in what KFP replaces are numbered
+    in notebook order, as KFP does; the step that runs on exit comes first.
     """
-    names: dict[str, str] = {}
-    for step in pipeline.steps:
-        wanted = task_name(step.name) or "task"
-        name, number = wanted, 2
-        while name in names.values():
-            name, number = f"{wanted}-{number}", number + 1
-        names[step.name] = name
-    return names
+    return task_keys(node.name for node in nodes(pipeline.body))
+
+
+def task_keys(steps: Iterable[str]) -> dict[str, str]:
+    """The keys of the tasks of ``steps``, in the order in which KFP makes them (see :func:`task_names`)."""
+    keys: dict[str, str] = {}
+    for step in steps:
+        wanted = task_name(step) or "task"
+        key, number = wanted, 2
+        while key in keys.values():
+            key, number = f"{wanted}-{number}", number + 1
+        keys[step] = key
+    return keys
+
+
+def problem(what: str, name: str) -> tuple[str, str]:
+    """Message and remedy where KFP does not accept the name of a pipeline's ``what``."""
+    return (
+        f"{name!r} is no name KFP accepts for a pipeline's {what}.",
+        "Begin it with a letter and use ASCII letters, digits and underscores.",
+    )
 
 
 def ports(step: Step) -> dict[str, str]:

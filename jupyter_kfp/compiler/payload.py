@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_kfp.compiler.names import ports
+from jupyter_kfp.compiler.names import STATUS, ports
 from jupyter_kfp.pipeline import Code, Output, Step
 
 EXECUTOR_INPUT = "{{$}}"
 """KFP's placeholder for the whole executor input as JSON (``dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER``)."""
 
 
-def step_json(step: Step) -> dict[str, Any]:
+def step_json(step: Step, coded: Collection[str] = (), *, last: bool = False) -> dict[str, Any]:
     """The step as the runtime reads it; empty keys are left out, to keep the component small.
+
+    ``coded`` are the inputs that come as JSON texts (items of a loop), ``last`` is for the step that runs
+    on exit.
 
     Nothing in it depends on other steps' code nor on where the step stands in the notebook, so that
     an edit elsewhere leaves this step's cache key alone. The cells are named in :func:`cells_note`.
@@ -30,6 +34,9 @@ def step_json(step: Step) -> dict[str, Any]:
         "guard": {name: step.guard[name] for name in sorted(step.guard)},
         "metrics": list(step.metrics),
         "ports": ports(step),
+        "json": sorted(coded),
+        "picks": {name: step.picks[name] for name in sorted(step.picks)},
+        "status": STATUS if last else "",
     }
     return {key: value for key, value in described.items() if value}
 
@@ -53,7 +60,7 @@ class Packed:
     constant: str
 
 
-def packed(step: Step) -> Packed:
+def packed(step: Step, coded: Collection[str] = (), *, last: bool = False) -> Packed:
     """The executor input, the packages, the packed runtime, and the packed step here or as a constant.
 
     Steps whose containers are alike then have equal arguments, so that the IR holds them, and with
@@ -61,7 +68,7 @@ def packed(step: Step) -> Packed:
     """
     from jupyter_kfp.runtime.payload import pack
 
-    runtime, *chunks = pack(step_json(step))
+    runtime, *chunks = pack(step_json(step, coded, last=last))
     common = (EXECUTOR_INPUT, packages_json(step.options.packages), runtime)
     if len(chunks) == 1 and len(chunks[0]) <= LARGEST_CONSTANT:
         return Packed(common, chunks[0])

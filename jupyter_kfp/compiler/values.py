@@ -42,6 +42,27 @@ def default_problems(parameter: Parameter) -> Iterator[tuple[str, str]]:
         yield f"The default of parameter {parameter.name!r} {problem}.", remedy
 
 
+def constant_problems(value: Json) -> Iterator[tuple[str, str]]:
+    """Why a constant in the pipeline cannot travel unchanged, as (what it does, remedy) pairs."""
+    yield from dict.fromkeys(_problems(value))
+    if isinstance(value, list | dict) and _has_none(value):
+        yield "contains None, which KFP's compiler refuses", "Put the value together in a step."
+    if "{{channel:" in repr(value):
+        yield (
+            "contains '{{channel:', which KFP's compiler takes for its own",
+            "Put the text together in a step.",
+        )
+
+
+def _has_none(value: Any) -> bool:
+    match value:
+        case list():
+            return any(map(_has_none, value))
+        case dict():
+            return any(map(_has_none, value.values()))
+    return value is None
+
+
 def _problems(value: Any) -> Iterator[tuple[str, str]]:
     match value:
         case None | bool():
