@@ -1,22 +1,24 @@
-"""Inside a notebook: ``%%component`` and ``%kfp``, after ``%load_ext jupyter_kfp``.
+"""Inside a notebook: ``%%component``, ``%%pipeline`` and ``%kfp``, after ``%load_ext jupyter_kfp``.
 
 A ``%%component`` cell is executed as any other: its header is taken off before IPython sees the cell,
-so tracebacks, top-level ``await`` and other magics work as they do without it. Afterwards the kernel is
-asked what the cell left that could not travel to another step.
+so tracebacks, top-level ``await`` and other magics work as they do without it. What the header says of
+branches and loops is honoured here, too (:mod:`jupyter_kfp.live`). Afterwards the kernel is asked what the cell
+left that could not travel to another step.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError as MagicUsageError
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.live.shell import install, uninstall
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -35,7 +37,7 @@ says which it is."""
 
 @magics_class
 class PipelineMagics(Magics):
-    """``%kfp``."""
+    """``%kfp`` and ``%%pipeline``."""
 
     @line_magic
     def kfp(self, line: str) -> Any:
@@ -55,6 +57,25 @@ class PipelineMagics(Magics):
             return commands[command](rest)
         except JupyterKfpError as error:
             raise MagicUsageError(str(error)) from None
+
+    @cell_magic
+    def pipeline(self, line: str, cell: str) -> None:
+        """A pipeline in KFP's DSL over the notebook's steps: read here, run only as a pipeline."""
+        if line.strip():
+            raise MagicUsageError(f"`{line.strip()}` after %%pipeline is no option.")
+        try:
+            tree = ast.parse(cell)
+        except SyntaxError as error:
+            # The magic's own line is line 1.
+            raise MagicUsageError(f"%%pipeline, line {(error.lineno or 1) + 1}: {error.msg}.") from None
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        names = dict.fromkeys(
+            call.func.id
+            for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset))
+            if isinstance(call.func, ast.Name)
+        )
+        what = f"calls {', '.join(names)}" if names else "calls no step"
+        print(f"The pipeline {what}. %kfp check compiles it, %kfp run runs it.")  # noqa: T201
 
     def _check(self, words: list[str]) -> None:
         from jupyter_kfp.views.tables import diagnostics_view, plain
@@ -137,104 +158,14 @@ def _parameter_flags(words: list[str]) -> tuple[list[str], list[str]]:
     return pairs, rest
 
 
-def _is_component(cell: str) -> bool:
-    words = cell.split(None, 1)
-    return bool(words) and words[0] == "%%component" and cell.lstrip("\n").startswith("%")
-
-
-def strip_header(lines: list[str]) -> list[str]:
-    """An IPython input transformer: a ``%%component`` cell without its header, line for line.
-
-    Raises SyntaxError for a header that no pipeline would take.
-    """
-    if not _is_component("".join(lines)):
-        return lines
-    from jupyter_kfp.notebook.cells import live_cell
-
-    code, problems = live_cell("".join(lines))
-    if problems:
-        problem = problems[0]
-        line = problem.line or 1
-        text = "".join(lines).splitlines()[line - 1]
-        raise SyntaxError(f"{problem.message} {problem.remedy}", ("<the cell>", line, 1, text))
-    return code.splitlines(keepends=True)
-
-
-class _Watch:
-    """Warns, after a ``%%component`` cell, of what it left that cannot travel to another step."""
-
-    def __init__(self, shell: InteractiveShell) -> None:
-        self._shell = shell
-
-    def after(self, result: Any) -> None:
-        """IPython's ``post_run_cell`` event."""
-        source = getattr(result.info, "raw_cell", None) or ""
-        if not _is_component(source) or not result.success:
-            return
-        from jupyter_kfp.notebook.cells import names_bound
-
-        for name in names_bound(source):
-            value = self._shell.user_ns.get(name)
-            reason = obstacle(value)
-            if reason:
-                print(  # noqa: T201 - a magic talks to its cell's output
-                    f"Warning: `{name}` ({type(value).__qualname__}) cannot travel to another step: {reason}. "
-                    "Create it in the step that uses it, and pass on what it was made from.",
-                    file=sys.stderr,
-                )
-
-
-class _EnoughError(Exception):
-    """So much of a value was pickled that the rest will be, too."""
-
-
-class _Sink:
-    """A file that keeps nothing and has had enough after 4 MB: a cell must not wait for a large frame."""
-
-    def __init__(self) -> None:
-        self._left = 4_000_000
-
-    def write(self, data: Any) -> int:
-        size = memoryview(data).nbytes
-        self._left -= size
-        if self._left < 0:
-            raise _EnoughError
-        return size
-
-
-def obstacle(value: object) -> str:
-    """Why a value could not travel to another step, or ""."""
-    import io
-    import types
-
-    import cloudpickle
-
-    if isinstance(value, types.ModuleType | io.IOBase):
-        return "it belongs to this process"
-    try:
-        cloudpickle.CloudPickler(_Sink()).dump(value)
-    except _EnoughError:
-        return ""
-    except Exception as error:  # noqa: BLE001 - any object may refuse in any way; the reason is shown
-        return str(error) or type(error).__name__
-    return ""
-
-
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """``%load_ext jupyter_kfp``."""
     shell.register_magics(PipelineMagics)
-    if strip_header not in shell.input_transformers_cleanup:
-        # First of all: IPython's own transformers then see an ordinary cell.
-        shell.input_transformers_cleanup.insert(0, strip_header)
-        watch = _Watch(shell)
-        shell.events.register("post_run_cell", watch.after)
+    install(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """``%unload_ext jupyter_kfp``."""
-    if strip_header in shell.input_transformers_cleanup:
-        shell.input_transformers_cleanup.remove(strip_header)
-    for callback in list(shell.events.callbacks["post_run_cell"]):
-        if isinstance(getattr(callback, "__self__", None), _Watch):
-            shell.events.unregister("post_run_cell", callback)
-    shell.magics_manager.magics["line"].pop("kfp", None)
+    uninstall(shell)
+    for kind, name in (("line", "kfp"), ("cell", "pipeline")):
+        shell.magics_manager.magics[kind].pop(name, None)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_kfp.magics import obstacle, strip_header
+from jupyter_kfp.live.shell import strip_header
+from jupyter_kfp.live.travel import obstacle
 
 # Each of these alone costs more than the whole extension may (0.15 s), or nearly.
 SLOW = (
