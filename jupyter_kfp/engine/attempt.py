@@ -15,13 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_kfp.engine import executor_io
+from jupyter_kfp.engine import executor_io, lightweight
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import AttemptDirectory, safe
 from jupyter_kfp.engine.environments import Interpreter, provide
 from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.placeholders import resolve_command
-from jupyter_kfp.engine.plan import Component, Container, Task
+from jupyter_kfp.engine.plan import Component, Container, Importer, Task
 from jupyter_kfp.engine.process import MARK, StepProcess, mark
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store.artifacts import ArtifactRoot
@@ -50,16 +50,24 @@ class RunContext:
     source: Path | None
     masker: Masker
     secrets: Mapping[str, Mapping[str, str]]
+    workspace: Path
+    imports: Path
+
+    @property
+    def resource_name(self) -> str:
+        """What KFP calls the run's resource name."""
+        return f"{self.pipeline}-{self.run_id}"
 
     def placeholders(self, task: str, path: str, number: int) -> dict[str, str]:
         """KFP's placeholders that name the run and the task."""
         return {
             "pipeline_job_name": self.run_name,
-            "pipeline_job_resource_name": f"{self.pipeline}-{self.run_id}",
+            "pipeline_job_resource_name": self.resource_name,
             "pipeline_job_uuid": self.run_id,
             "pipeline_task_name": task,
             "pipeline_task_uuid": f"{self.run_id}/{path}/{number}",
             "pipeline_root": self.root.url,
+            "workspace_path": str(self.workspace),
             # Started by hand, a run is scheduled for the moment it is made.
             "pipeline_job_create_time_utc": self.created_at.isoformat(),
             "pipeline_job_schedule_time_utc": self.created_at.isoformat(),
@@ -97,7 +105,7 @@ class Attempt:
         context: RunContext,
         task: Task,
         component: Component,
-        container: Container,
+        executor: Container | Importer,
         *,
         path: str,
         number: int,
@@ -110,7 +118,7 @@ class Attempt:
         self._context = context
         self._task = task
         self._component = component
-        self._container = container
+        self._executor = executor
         self._inputs = inputs
         self._place = (safe(path), str(number))
         self._lock = threading.Lock()
@@ -153,16 +161,28 @@ class Attempt:
     def _execute(self) -> int:
         """The exit code. Raises _Stopped if the step was stopped before its process began."""
         self.directory.create(self._context.source)
+        container = self._executor
+        assert isinstance(container, Container), "an importer is another kind of attempt"
         paths = {
             port: self._context.root.working_path(*self._place, safe(port))
             for port in self._component.output_artifacts
         }
         for path in paths.values():
             path.parent.mkdir(parents=True, exist_ok=True)
+        own = is_notebook_step(container)
         message = executor_io.executor_input(self._component, self._inputs, self.directory, paths)
         names = self._context.placeholders(self._task.display_name, self.path, self.number)
-        argv = resolve_command((*self._container.command, *self._container.args), message, names)
-        interpreter = self._interpreter(argv)
+        python = lightweight.unwrap(container.command)
+        command = python.command if python else container.command
+        argv = resolve_command((*command, *container.args), message, names)
+        interpreter = Interpreter(sys.executable)
+        if own:
+            packages: list[str] = json.loads(argv[len(command) + 1])
+            interpreter = provide(packages, self._context.environments, self._install)
+        elif python:
+            interpreter = provide(
+                python.packages, self._context.environments, self._install, options=python.options, runtime=()
+            )
         environment = self._environment(interpreter)
         argv[0] = find_program(argv[0], interpreter.executable, environment.get("PATH"))
         return self._start(argv, environment, self.directory.log).wait()
@@ -188,12 +208,6 @@ class Attempt:
         code = self._start(argv, self._environment(Interpreter(sys.executable)), log).wait()
         return code, log.read_text(encoding="utf-8", errors="replace")
 
-    def _interpreter(self, argv: Sequence[str]) -> Interpreter:
-        if not is_notebook_step(self._container):
-            return Interpreter(sys.executable)
-        packages: list[str] = json.loads(argv[len(self._container.command) + 1])
-        return provide(packages, self._context.environments, self._install)
-
     def _environment(self, interpreter: Interpreter) -> dict[str, str]:
         variables = dict(os.environ)
         # The step's python3 and its scripts are those of the interpreter, whoever calls them.
@@ -204,7 +218,8 @@ class Attempt:
         variables.update(PYTHONUNBUFFERED="1", JUPYTER_KFP_ENVIRONMENT="ready")
         if self._context.source is not None:
             variables["JUPYTER_KFP_SOURCE_DIR"] = str(self._context.source)
-        variables.update(self._container.env)
+        if isinstance(self._executor, Container):
+            variables.update(self._executor.env)
         variables.update(self._context.secrets.get(self._component.executor or "", {}))
         variables[MARK] = mark(self._context.run_id, self.path, self.number, os.environ)
         return variables

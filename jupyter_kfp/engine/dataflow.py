@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kfp.engine import cel
 from jupyter_kfp.engine.ir import integral, written
+from jupyter_kfp.engine.parameters import checked
 from jupyter_kfp.engine.placeholders import resolve_text
 from jupyter_kfp.engine.plan import (
     ArtifactSource,
@@ -16,19 +19,25 @@ from jupyter_kfp.engine.plan import (
     Constant,
     Dag,
     FinalStatus,
+    ParameterKind,
     ParameterSource,
+    ParameterSpec,
     Selected,
     Task,
     TaskOutput,
 )
-from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.errors import JupyterKfpError, UsageError
 from jupyter_kfp.store.records import NewArtifact
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
 
 
-class MissingInputError(JupyterKfpError):
+class InputError(JupyterKfpError):
+    """An input of a task has a value that it cannot have."""
+
+
+class MissingInputError(InputError):
     """An input that a task cannot do without has no value."""
 
 
@@ -55,15 +64,21 @@ class Scope:
     def __init__(self, inputs: Values) -> None:
         self._inputs = inputs
         self._produced: dict[str, Values] = {}
+        self._statuses: dict[str, Json] = {}
+
+    def ended(self, task: str, status: Json) -> None:
+        """A task has ended so; ``status`` is KFP's PipelineTaskFinalStatus."""
+        self._statuses[task] = status
 
     def add(self, task: str, outputs: Values) -> None:
         """A task has ended with these outputs."""
         self._produced[task] = outputs
 
     def inputs(self, task: Task, component: Component, context: Mapping[str, str]) -> Values:
-        """What goes into a task. Raises MissingInputError if a required input has no value.
+        """What goes into a task.
 
-        ``context`` has the values of placeholders that name the run and the task.
+        Raises MissingInputError if a required input has no value, InputError if one has a value that it
+        cannot have, ExpressionError if a part of a value is asked for that is not there. ``context`` has the values of placeholders that name the run and the task.
         """
         parameters: dict[str, Json] = {}
         constants: dict[str, Json] = {}
@@ -74,12 +89,12 @@ class Scope:
                 continue
             found, value = self._parameter(source)
             if found and not (value is None and spec is not None and spec.optional):
-                parameters[name] = integral(value, spec.kind) if spec else value
+                parameters[name] = fitting(task, name, value, spec) if spec else value
             elif spec is None or not (spec.optional or spec.has_default):
                 raise _missing(task, name, source)
         # Texts such as "{{$.inputs.parameters['pipelinechannel--x']}} and more" refer to the inputs above.
         known = {"inputs": {"parameterValues": {**constants, **parameters}, "artifacts": {}}, "outputs": {}}
-        parameters.update({name: _resolved(value, known, context) for name, value in constants.items()})
+        parameters.update({name: resolved(value, known, context) for name, value in constants.items()})
         for name, spec in component.input_parameters.items():
             if name not in parameters and spec.has_default:
                 parameters[name] = spec.default
@@ -123,8 +138,11 @@ class Scope:
                 values = self._produced.get(task, Values()).parameters
             case Constant(value):
                 return True, value
-            case FinalStatus() | Selected():
-                raise AssertionError("support.check lets no such task start")
+            case FinalStatus(task):
+                return task in self._statuses, self._statuses.get(task)
+            case Selected(inner, expression):
+                found, value = self._parameter(inner)
+                return found, cel.select(value, expression) if found else None
         return (True, values[name]) if name in values else (False, None)
 
     def _artifact(self, source: ArtifactSource) -> tuple[Produced, ...] | None:
@@ -133,6 +151,24 @@ class Scope:
                 return self._inputs.artifacts.get(name)
             case TaskOutput(task, name):
                 return self._produced.get(task, Values()).artifacts.get(name)
+
+
+def fitting(task: Task, name: str, value: Json, spec: ParameterSpec) -> Json:
+    """A value as the input's declared kind has it. As in KFP, text inputs take any value, as JSON.
+
+    Raises InputError for a value of another kind.
+    """
+    if value is None:
+        return None
+    if spec.kind is ParameterKind.STRING and not isinstance(value, str):
+        value = json.dumps(value)
+    if spec.kind is ParameterKind.NUMBER_INTEGER and isinstance(value, float) and not spec.literals:
+        return integral(value, spec.kind)  # type: ignore[no-any-return]
+    try:
+        return checked(name, spec, value)
+    except UsageError as error:
+        what = error.message.replace("The parameter", "The input", 1).removesuffix(".")
+        raise InputError(f"{what}, in {task.display_name!r}.") from error
 
 
 def _missing(task: Task, name: str, source: ParameterSource | ArtifactSource) -> MissingInputError:
@@ -146,13 +182,13 @@ def _missing(task: Task, name: str, source: ParameterSource | ArtifactSource) ->
     return MissingInputError(f"The input {name!r} of {task.display_name!r} has no value: {origin}.")
 
 
-def _resolved(value: Json, known: Mapping[str, Any], context: Mapping[str, str]) -> Json:
+def resolved(value: Json, known: Mapping[str, Any], context: Mapping[str, str]) -> Json:
     """A constant with the placeholders in its texts replaced."""
     match value:
         case str():
             return resolve_text(value, known, context)
         case list():
-            return [_resolved(item, known, context) for item in value]
+            return [resolved(item, known, context) for item in value]
         case dict():
-            return {key: _resolved(item, known, context) for key, item in value.items()}
+            return {key: resolved(item, known, context) for key, item in value.items()}
     return value

@@ -48,25 +48,33 @@ class Interpreter:
 Runner: TypeAlias = Callable[[Sequence[str]], tuple[int, str]]
 
 
-def provide(packages: Sequence[str], root: Path, run: Runner) -> Interpreter:
+def provide(
+    packages: Sequence[str],
+    root: Path,
+    run: Runner,
+    *,
+    options: Sequence[str] = (),
+    runtime: Sequence[str] = RUNTIME_PACKAGES,
+) -> Interpreter:
     """An interpreter that can import ``packages`` (pip requirements); may take as long as installing does.
 
-    Raises PackagesError with the end of uv's output.
+    ``options`` are uv's, such as indexes to install from; ``runtime`` is what the step needs besides. Raises
+    PackagesError with the end of uv's output.
     """
     own = Interpreter(sys.executable)
     if all(is_satisfied(package) for package in packages):
         return own
-    wanted = sorted({*packages, *RUNTIME_PACKAGES})
+    wanted = sorted({*packages, *runtime})
     root.mkdir(parents=True, exist_ok=True)
     installed = _installed()
-    pins = _resolve(wanted, installed, root, run)
+    pins = _resolve(wanted, installed, root, run, options)
     missing = [pin for pin in pins if pin not in installed]
     if not missing:
         return own
-    directory = root / _digest([*missing, sys.executable, sys.version])
+    directory = root / _digest([*missing, *options, sys.executable, sys.version])
     with file_lock(root / f"{directory.name}.lock"):
         if not (directory / _READY).exists():
-            _build(directory, missing, run)
+            _build(directory, missing, run, options)
     return Interpreter(str(_python(directory)), directory)
 
 
@@ -116,9 +124,11 @@ def _normal(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-def _resolve(wanted: Sequence[str], installed: set[str], root: Path, run: Runner) -> list[str]:
+def _resolve(
+    wanted: Sequence[str], installed: set[str], root: Path, run: Runner, options: Sequence[str]
+) -> list[str]:
     """The exact versions to use. Asks the package index unless the same question was answered today."""
-    answer = root / f"{_digest([*wanted, *sorted(installed), sys.version])}.json"
+    answer = root / f"{_digest([*wanted, *options, *sorted(installed), sys.version])}.json"
     if answer.exists() and time.time() - answer.stat().st_mtime < _FRESH:
         pins: list[str] = json.loads(answer.read_text(encoding="utf-8"))
         return pins
@@ -128,8 +138,8 @@ def _resolve(wanted: Sequence[str], installed: set[str], root: Path, run: Runner
         output.write_text("\n".join(sorted(installed)) + "\n", encoding="utf-8")
         question = Path(scratch, "wanted.txt")
         question.write_text("\n".join(wanted) + "\n", encoding="utf-8")
-        options = ["--no-header", "--no-annotate", "--no-strip-extras", "--python", sys.executable]
-        _uv(run, "pip", "compile", "--quiet", *options, "--output-file", str(output), str(question))
+        quiet = ["--quiet", "--no-header", "--no-annotate", "--no-strip-extras", "--python", sys.executable]
+        _uv(run, "pip", "compile", *quiet, *options, "--output-file", str(output), str(question))
         lines = (line.strip() for line in output.read_text(encoding="utf-8").splitlines())
         pins = [_without_marker(line) for line in lines if line and not line.startswith(("#", "-"))]
     written = answer.with_suffix(f".{os.getpid()}")
@@ -138,10 +148,10 @@ def _resolve(wanted: Sequence[str], installed: set[str], root: Path, run: Runner
     return pins
 
 
-def _build(directory: Path, pins: Sequence[str], run: Runner) -> None:
+def _build(directory: Path, pins: Sequence[str], run: Runner, options: Sequence[str]) -> None:
     _uv(run, "venv", "--quiet", "--no-project", "--clear", "--python", sys.executable, str(directory))
     python = _python(directory)
-    _uv(run, "pip", "install", "--quiet", "--no-deps", "--python", str(python), *pins)
+    _uv(run, "pip", "install", "--quiet", "--no-deps", *options, "--python", str(python), *pins)
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     target = subprocess.run(
         [str(python), "-c", code], check=True, capture_output=True, text=True

@@ -71,6 +71,8 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
             root=root,
             environments=location.home() / "environments",
             source=source_dir,
+            workspace=directory / "workspace",
+            imports=location.home() / "imports",
             masker=Masker(values.hidden(plan)),
             secrets={
                 label: values.variables(executor)
@@ -86,6 +88,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     with _signals(supervisor.cancel):
         recorder.begin_run(process)
         root.check()
+        (directory / "workspace").mkdir(parents=True, exist_ok=True)
         warning = support.ignored(plan)
         if warning:
             recorder.note(warning, kind="warning")

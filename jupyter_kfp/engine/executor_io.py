@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,11 @@ class OutputError(JupyterKfpError):
 def executor_input(
     component: Component, inputs: Values, directory: AttemptDirectory, artifacts: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """The message a step gets. ``artifacts`` are the paths of its output artifacts by port."""
+    """The message a step gets. ``artifacts`` are the paths of its output artifacts by port.
+
+    The URIs in it are local paths, wherever the artifacts are kept: KFP's executor takes the path of an artifact
+    from its URI, and has mounts for some kinds of URLs only.
+    """
     return {
         "inputs": {
             "parameterValues": dict(inputs.parameters),
@@ -160,6 +165,9 @@ def _artifact(
     expected = root.working_path(*place, safe(port))
     told = str(entry.get("uri") or expected)
     path = local_path(told)
+    elsewhere = entry.get("custom_path") or entry.get("customPath")
+    if elsewhere and path == expected:
+        _take_over(Path(str(elsewhere)), expected)
     if path == expected:
         uri = root.publish(*place, safe(port))
     else:  # the step says that its artifact is elsewhere
@@ -174,6 +182,16 @@ def _artifact(
         size=size,
     )
     return artifact, path
+
+
+def _take_over(source: Path, target: Path) -> None:
+    """Copy what a step wrote to a path of its own choice (``artifact.set_path``) to where it belongs."""
+    if source == target or not source.exists():
+        return
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
 
 
 def _content(path: Path, metadata: Mapping[str, Any]) -> tuple[str | None, int | None]:

@@ -22,6 +22,7 @@ from jupyter_kfp.engine.plan import (
     Dag,
     Executor,
     FinalStatus,
+    Importer,
     Iterator,
     OtherExecutor,
     ParameterKind,
@@ -104,6 +105,7 @@ def _plan(spec: Spec, platform: Spec) -> Plan:
         executors={label: _executor(value, config, label) for label, value in executors.items()},
         pipeline_root=spec.get("defaultPipelineRoot") or None,
         ignored=config.ignored,
+        sdk=tuple(map(int, re.findall(r"\d+", str(spec.get("sdkVersion", "")))[:2])),
     )
 
 
@@ -290,6 +292,8 @@ def _iterator(spec: Spec) -> Iterator | None:
 
 
 def _executor(spec: Spec, platform: PlatformConfig, label: str) -> Executor:
+    if "importer" in spec:
+        return _importer(spec["importer"])
     if "container" not in spec:
         return OtherExecutor(next(iter(spec), "empty"))
     container = spec["container"]
@@ -300,7 +304,8 @@ def _executor(spec: Spec, platform: PlatformConfig, label: str) -> Executor:
         image=container.get("image", ""),
         command=tuple(map(str, container.get("command") or ())),
         args=tuple(map(str, container.get("args") or ())),
-        env={item["name"]: str(item.get("value", "")) for item in container.get("env") or ()},
+        env={item["name"]: str(item.get("value", "")) for item in container.get("env") or ()}
+        | dict(config.env),
         secrets=config.secrets,
         config=config.config,
         timeout=config.timeout,
@@ -308,8 +313,26 @@ def _executor(spec: Spec, platform: PlatformConfig, label: str) -> Executor:
     )
 
 
+def _importer(spec: Spec) -> Importer:
+    match spec.get("artifactUri"):
+        case {"constant": value} | {"constantValue": {"stringValue": value}}:
+            uri: Constant | ComponentInput = Constant(value)
+        case {"runtimeParameter": name}:
+            uri = ComponentInput(name)
+        case other:
+            raise ValueError(f"an importer's URI comes from {other}, which is unknown")
+    return Importer(
+        uri=uri,
+        type=_artifact({"artifactType": spec.get("typeSchema") or {}}),
+        metadata=_whole(spec.get("metadata") or {}),
+        again=bool(spec.get("reimport", False)),
+        to_workspace=bool(spec.get("downloadToWorkspace", False)),
+    )
+
+
 def _check(plan: Plan) -> None:
     """Raise UsageError for references to nothing and for cycles."""
+    _check_depth(plan, plan.root, ())
     for component in (plan.root, *plan.components.values()):
         if component.executor is not None and component.executor not in plan.executors:
             raise _invalid(
@@ -317,6 +340,15 @@ def _check(plan: Plan) -> None:
             )
         if component.dag is not None:
             _check_dag(plan, component.dag)
+
+
+def _check_depth(plan: Plan, component: Component, around: tuple[str, ...]) -> None:
+    """Raise UsageError for a component that contains itself."""
+    if component.name in around:
+        raise _invalid(f"the component {component.name!r} contains itself")
+    for name in {task.component for task in component.dag.tasks.values()} if component.dag else ():
+        if name in plan.components:
+            _check_depth(plan, plan.components[name], (*around, component.name))
 
 
 def _check_dag(plan: Plan, dag: Dag) -> None:

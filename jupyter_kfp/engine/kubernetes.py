@@ -1,18 +1,21 @@
 """The part of an IR that only Kubernetes understands (``kubernetes_executor_config.proto`` of kfp-kubernetes).
 
-What has a meaning on one machine is taken from it: secrets and ConfigMaps as environment variables, and
-the deadline. Everything else is named, so that the user is told it had no effect.
+What has a meaning on one machine is taken from it: secrets, ConfigMaps and the pod's own labels and annotations as
+environment variables, and the deadline. Everything else is named, so that the user is told it had no effect.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_kfp.engine.plan import SecretVariable
 
-_HONOURED = frozenset({"secretAsEnv", "configMapAsEnv", "activeDeadlineSeconds"})
+_HONOURED = frozenset({"secretAsEnv", "configMapAsEnv", "activeDeadlineSeconds", "fieldPathAsEnv"})
+# The fields of a pod that the IR itself fills, as Kubernetes' downward API names them.
+_POD_FIELD = re.compile(r"metadata\.(annotations|labels)\['([^']*)'\]")
 # What an option is called in this package, for the warning.
 _NAMES = {
     "secretAsVolume": "secret (as files)",
@@ -26,7 +29,6 @@ _NAMES = {
     "imagePullSecret": "image_pull_secret",
     "imagePullPolicy": "image_pull_policy",
     "podMetadata": "labels or annotations",
-    "fieldPathAsEnv": "env from the pod's fields",
     "genericEphemeralVolume": "ephemeral volume",
     "securityContext": "security context",
 }
@@ -40,6 +42,7 @@ class ExecutorConfig:
     config: tuple[SecretVariable, ...] = ()
     timeout: float | None = None
     ignored: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +61,30 @@ def platform_config(document: Mapping[str, Any]) -> PlatformConfig:
     """Read the second document of an IR."""
     platform = (document.get("platforms") or {}).get("kubernetes") or {}
     executors = (platform.get("deploymentSpec") or {}).get("executors") or {}
+    settings = platform.get("pipelineConfig") or {}
     return PlatformConfig(
         executors={label: _executor(config) for label, config in executors.items()},
-        ignored=tuple(sorted(key for key, value in (platform.get("pipelineConfig") or {}).items() if value)),
+        ignored=tuple(sorted(key for key, value in settings.items() if value and key != "workspace")),
     )
 
 
 def _executor(config: Mapping[str, Any]) -> ExecutorConfig:
     deadline = config.get("activeDeadlineSeconds")
     ignored = {_NAMES.get(key, key) for key, value in config.items() if value and key not in _HONOURED}
+    metadata = config.get("podMetadata") or {}
+    env: dict[str, str] = {}
+    for entry in config.get("fieldPathAsEnv") or ():
+        wanted = _POD_FIELD.fullmatch(entry["fieldPath"])
+        if wanted is None:
+            ignored.add(f"{entry['name']} from the pod's {entry['fieldPath']}")
+        else:  # what is not set is empty, as in a pod
+            env[entry["name"]] = str((metadata.get(wanted[1]) or {}).get(wanted[2], ""))
     return ExecutorConfig(
         secrets=_variables(config.get("secretAsEnv"), "secret"),
         config=_variables(config.get("configMapAsEnv"), "configMap"),
         timeout=float(deadline) if deadline else None,
         ignored=tuple(sorted(ignored)),
+        env=env,
     )
 
 
@@ -82,6 +95,7 @@ def _variables(entries: Any, kind: str) -> tuple[SecretVariable, ...]:
             source=_name(entry, kind),
             key=pair[f"{kind}Key"],
             optional=bool(entry.get("optional", False)),
+            parameter=(entry.get(f"{kind}NameParameter") or {}).get("componentInputParameter"),
         )
         for entry in entries or ()
         for pair in entry.get("keyToEnv") or ()

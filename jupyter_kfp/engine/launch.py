@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_kfp.engine import ir, parameters, secrets, support
+from jupyter_kfp.engine.tree import outline
 from jupyter_kfp.errors import JupyterKfpError, UsageError
 from jupyter_kfp.store import liveness, location
 from jupyter_kfp.store.recorder import ENGINE_DIED
-from jupyter_kfp.store.records import Failure, NewRun, NewTask, Origin, RunEvent, RunRecord
+from jupyter_kfp.store.records import Failure, NewRun, Origin, RunEvent, RunRecord
 from jupyter_kfp.store.store import Store, open_store
 
 ROOT_VARIABLE = "JUPYTER_KFP_ARTIFACT_ROOT"
@@ -88,7 +89,7 @@ def start(
     plan = ir.read(ir_text)
     checked = parameters.validate(plan.root.input_parameters, values or {})
     support.check(plan)
-    secrets.check(plan, secrets.load(options.source_dir))
+    secrets.check(plan, secrets.load(options.source_dir), checked)
     if options.max_parallel is not None and options.max_parallel < 1:
         raise UsageError(f"At least one step must run at a time, not {options.max_parallel}.")
     run_id = random.token_hex(6)
@@ -105,13 +106,9 @@ def start(
             "source_dir": str(options.source_dir.absolute()) if options.source_dir else None,
         },
     )
-    tasks = [
-        NewTask(path=task.key, key=task.key, display_name=task.display_name, component=task.component)
-        for task in ir.in_order(plan.dag)
-    ]
     store = open_store()
     try:
-        store.create_run(new, tasks)
+        store.create_run(new, outline(plan, plan.dag))
         return _spawn(store, run_id)
     finally:
         store.close()

@@ -173,12 +173,16 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class SecretVariable:
-    """An environment variable that gets one key of a Secret (or of a ConfigMap)."""
+    """An environment variable that gets one key of a Secret (or of a ConfigMap).
+
+    ``parameter``: the component input that names the Secret, where it is not named in the IR.
+    """
 
     variable: str
     source: str
     key: str
     optional: bool = False
+    parameter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +200,33 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Importer:
+    """An executor that makes an artifact of something that is there already, at ``uri``.
+
+    ``again``: it is fetched anew, even if an earlier run has fetched it. ``to_workspace``: steps find a copy
+    in the run's workspace.
+    """
+
+    uri: Constant | ComponentInput
+    type: ArtifactSpec
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    again: bool = False
+    to_workspace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OtherExecutor:
-    """An executor that is no container: ``importer``, ``resolver`` or ``customJob``."""
+    """An executor that is neither a container nor an importer: ``resolver`` or ``customJob``."""
 
     kind: str
 
 
-Executor: TypeAlias = Container | OtherExecutor
+Executor: TypeAlias = Container | Importer | OtherExecutor
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A compiled pipeline. ``root`` is a component whose DAG is the pipeline."""
+    """A compiled pipeline. ``root`` is a component whose DAG is the pipeline, ``sdk`` the version of kfp."""
 
     name: str
     root: Component
@@ -215,6 +234,11 @@ class Plan:
     executors: Mapping[str, Executor]
     pipeline_root: str | None = None
     ignored: tuple[str, ...] = ()
+    sdk: tuple[int, ...] = ()
+
+    def inner(self, task: Task) -> Dag | None:
+        """The DAG inside a task; None for one that has an executor."""
+        return self.component(task).dag
 
     @property
     def dag(self) -> Dag:

@@ -67,16 +67,21 @@ def parse(text: str) -> dict[str, str]:
     return values
 
 
-def check(plan: Plan, values: Values) -> None:
-    """Raise UsageError naming the first secret without a value that is not optional."""
+def check(plan: Plan, values: Values, parameters: Mapping[str, object] | None = None) -> None:
+    """Raise UsageError naming the first secret without a value that is not optional.
+
+    Nor is one needed whose name is to be given by one of the pipeline's ``parameters``, and is not.
+    """
+    not_given = plan.root.input_parameters.keys() - (parameters or {}).keys()
     for label, executor in plan.executors.items():
         if not isinstance(executor, Container):
             continue
         for wanted in executor.secrets:
-            if not wanted.optional and values.get(wanted) is None:
+            if wanted.parameter not in not_given and not wanted.optional and values.get(wanted) is None:
+                secret = f"the secret {wanted.source!r}" if wanted.source else "a secret"
                 where = f" or in {values.place}" if values.place else ""
                 raise UsageError(
-                    f"{label.removeprefix('exec-')!r} needs the key {wanted.key!r} of the secret {wanted.source!r} "
+                    f"{label.removeprefix('exec-')!r} needs the key {wanted.key!r} of {secret} "
                     f"as {wanted.variable}, which has no value on this machine.",
                     f"Set {wanted.variable} in the environment{where}.",
                 )

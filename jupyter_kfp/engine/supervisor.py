@@ -1,6 +1,6 @@
 """The loop of a run: what happened goes to the scheduler, what it says is done, everything is recorded.
 
-One thread (the caller's) owns the scheduler, the scope and the store; every attempt has a thread that
+One thread (the caller's) owns the scheduler, the tree and the store; every attempt has a thread that
 blocks on its process. The loop sleeps until an attempt ends, a timer is due or somebody cancels: it never
 polls.
 """
@@ -11,17 +11,21 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from jupyter_kfp.engine.attempt import Attempt, Made, Result, RunContext
-from jupyter_kfp.engine.dataflow import MissingInputError, Produced, Scope, Values
+from jupyter_kfp.engine.attempt import Attempt, Result, RunContext
+from jupyter_kfp.engine.book import Book, not_taken, skipped, summary
+from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import attempt_directory
-from jupyter_kfp.engine.plan import Container, Plan
-from jupyter_kfp.engine.scheduler import Action, End, Scheduler, Start
+from jupyter_kfp.engine.importing import Import
+from jupyter_kfp.engine.plan import Container, Importer, Plan
+from jupyter_kfp.engine.scheduler import Action, Close, End, Scheduler, Start
+from jupyter_kfp.engine.tree import Spot, Tree, should_run
+from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 from jupyter_kfp.store.recorder import RunRecorder
 from jupyter_kfp.store.records import Failure, State
@@ -75,30 +79,32 @@ class Supervisor:
         changed: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self._dag = plan.dag
         self._recorder = recorder
         self._context = context
         self._directory = directory
         self._changed = changed
-        self._scope = Scope(parameters)
-        self._scheduler = Scheduler(
-            {key: task.upstream for key, task in self._dag.tasks.items()}, max_parallel
-        )
+        self._tree = Tree(plan, parameters)
+        self._book = Book(self._tree, recorder, context.resource_name)
+        self._scheduler = Scheduler(max_parallel)
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._progress: dict[str, _Progress] = {}
-        self._failures: dict[str, Failure] = {}
         self._timers: list[_Timer] = []
         self._numbers = itertools.count()
-        self._canceled = False
+        self._cancels = 0
+        self._outcome = State.SUCCEEDED
 
     def cancel(self) -> None:
-        """End the run. May be called from any thread and from signal handlers."""
+        """End the run; once more, and what cleans up after it ends too.
+
+        May be called from any thread and from signal handlers.
+        """
         self._messages.put(_Cancel())
 
     def execute(self) -> State:
         """Run all tasks; returns the state the run ended in. If this raises, no step is left running."""
         try:
-            self._do(self._scheduler.begin())
+            opened = self._tree.open_root()
+            self._do(self._scheduler.open(None, opened.members))
             while not self._scheduler.done:
                 self._changed()
                 self._handle_next()
@@ -127,19 +133,22 @@ class Supervisor:
         heapq.heappush(self._timers, _Timer(time.monotonic() + seconds, next(self._numbers), action))
 
     def _cancel(self) -> None:
-        if self._canceled:
-            return
-        self._canceled = True
-        self._recorder.request_cancel()
-        self._do(self._scheduler.cancel())
-        for key, progress in self._progress.items():
-            if self._scheduler.state(key) is not State.RUNNING:
+        self._cancels += 1
+        if self._cancels == 1:
+            self._recorder.request_cancel()
+        # Those that run now: an exit task may begin because of this.
+        running = [
+            (path, progress.current)
+            for path, progress in self._progress.items()
+            if self._scheduler.state(path) is State.RUNNING
+        ]
+        self._do(self._scheduler.cancel(at_once=self._cancels > 1))
+        for path, attempt in running:
+            if attempt is not None:
+                self._stop(attempt, State.CANCELED)
                 continue
-            if progress.current is None:
-                self._end(key, State.CANCELED)
-                self._do(self._scheduler.finished_paused(key, State.CANCELED))
-            else:
-                self._stop(progress.current, State.CANCELED)
+            self._book.task_ended(path, State.CANCELED)
+            self._do(self._scheduler.finished_paused(path, State.CANCELED))
 
     def _stop(self, attempt: Attempt, why: Failure | State) -> None:
         attempt.stop(why)
@@ -152,53 +161,81 @@ class Supervisor:
         waiting = actions[::-1]
         while waiting:
             match waiting.pop():
-                case Start(key):
-                    waiting += self._start(key)[::-1]
-                case End(key, state, cause):
-                    reason = Failure(f"Skipped, because {cause!r} did not succeed.") if cause else None
-                    self._end(key, state, failure=reason)
+                case Start(path):
+                    waiting += self._start(path)[::-1]
+                case End(path, state, cause, failed):
+                    self._book.never_began(path, state, skipped(cause, failed=failed))
+                case Close(None, state):
+                    self._outcome = state
+                case Close(str(path), state):
+                    self._book.group_closed(path, state)
 
-    def _start(self, key: str) -> list[Action]:
-        """Begin a task, or its next try. Returns what the scheduler says if it fails at once."""
-        task = self._dag.tasks[key]
-        progress = self._progress.get(key)
-        component, executor = self._plan.component(task), self._plan.executor(task)
-        assert isinstance(executor, Container), "support.check lets nothing else through"
-        if progress is None:
-            names = self._context.placeholders(task.display_name, key, 1)
-            try:
-                progress = _Progress(self._scope.inputs(task, component, names))
-            except MissingInputError as error:
-                self._end(key, State.FAILED, failure=Failure(str(error)))
-                return self._scheduler.finished(key, State.FAILED)
-            self._progress[key] = progress
+    def _start(self, path: str) -> list[Action]:
+        """Begin a task, or its next try. Returns what the scheduler says if there is more to do at once."""
+        if self._tree.is_iteration(path):
+            return self._scheduler.open(path, self._tree.open_iteration(path).members)
+        spot = self._tree.spot(path)
+        progress = self._progress.get(path)
+        if progress is not None:
+            self._try(path, spot, progress)
+            return []
+        try:
+            inputs = spot.frame.scope.inputs(
+                spot.task,
+                self._plan.component(spot.task),
+                self._context.placeholders(spot.task.display_name, path, 1),
+            )
+            if not should_run(spot.task, inputs):
+                self._book.never_began(path, State.SKIPPED, not_taken(spot.task.condition))
+                return self._scheduler.skip(path)
+            if self._tree.is_group(path):
+                return self._open(path, inputs)
+        except JupyterKfpError as error:
+            self._book.never_began(path, State.FAILED, Failure(str(error)))
+            return self._scheduler.finished(path, State.FAILED)
+        progress = self._progress[path] = _Progress(inputs)
+        self._try(path, spot, progress)
+        return []
+
+    def _open(self, path: str, inputs: Values) -> list[Action]:
+        """Begin a task that holds others. Raises InputError if it cannot."""
+        opened = self._tree.open(path, inputs)
+        self._recorder.begin_group(path)
+        if opened.rows:
+            self._recorder.add_tasks(opened.rows)
+        return self._scheduler.open(path, opened.members, limit=opened.limit)
+
+    def _try(self, path: str, spot: Spot, progress: _Progress) -> None:
+        """Start an attempt at a task."""
+        executor = self._plan.executor(spot.task)
+        assert isinstance(executor, Container | Importer), "support.check lets nothing else through"
         progress.attempts += 1
-        directory = attempt_directory(self._directory, key, progress.attempts)
-        self._record_start(key, progress, str(directory.base), str(directory.log))
-        attempt = Attempt(
+        directory = attempt_directory(self._directory, path, progress.attempts)
+        self._record_start(path, progress, str(directory.base), str(directory.log))
+        attempt = (Import if isinstance(executor, Importer) else Attempt)(
             self._context,
-            task,
-            component,
+            spot.task,
+            self._plan.component(spot.task),
             executor,
-            path=key,
+            path=path,
             number=progress.attempts,
             inputs=progress.inputs,
             directory=directory,
         )
         progress.current = attempt
-        threading.Thread(target=self._run, args=(attempt,), name=f"attempt {key}", daemon=True).start()
-        if executor.timeout is not None:
-            self._after(executor.timeout, lambda: self._timed_out(attempt, executor.timeout or 0))
-        return []
+        threading.Thread(target=self._run, args=(attempt,), name=f"attempt {path}", daemon=True).start()
+        timeout = executor.timeout if isinstance(executor, Container) else None
+        if timeout is not None:
+            self._after(timeout, lambda: self._timed_out(attempt, timeout))
 
-    def _record_start(self, key: str, progress: _Progress, directory: str, log: str) -> None:
+    def _record_start(self, path: str, progress: _Progress, directory: str, log: str) -> None:
         if progress.attempts == 1:
             inputs = progress.inputs
             ids = {port: [produced.id for produced in all_] for port, all_ in inputs.artifacts.items()}
             # The code of a notebook step travels as an input; the run's IR has it already.
             values = {name: value for name, value in inputs.parameters.items() if name != STEP_NOTEBOOK}
-            self._recorder.set_inputs(key, values, ids)
-        self._recorder.begin_attempt(key, progress.attempts, directory=directory, log=log)
+            self._recorder.set_inputs(path, values, ids)
+        self._recorder.begin_attempt(path, progress.attempts, directory=directory, log=log)
 
     def _run(self, attempt: Attempt) -> None:
         """The thread of an attempt."""
@@ -215,70 +252,41 @@ class Supervisor:
             )
 
     def _attempt_ended(self, attempt: Attempt, result: Result) -> None:
-        key = attempt.path
-        progress, policy = self._progress[key], self._dag.tasks[key].retry
+        path = attempt.path
+        progress, policy = self._progress[path], self._tree.spot(path).task.retry
         progress.current = None
         state = result.state
         self._recorder.end_attempt(
-            key, attempt.number, state, exit_code=result.exit_code, failure=result.failure
+            path, attempt.number, state, exit_code=result.exit_code, failure=result.failure
         )
         again = state is State.FAILED and result.retriable and progress.attempts <= policy.count
-        if again and not self._canceled:
-            self._after(policy.wait(progress.attempts), lambda: self._retry(key))
-            self._do(self._scheduler.paused(key))
+        if again and not self._cancels:
+            self._after(policy.wait(progress.attempts), lambda: self._retry(path))
+            self._do(self._scheduler.paused(path))
             return
-        self._end(key, state, failure=result.failure, made=result.made)
-        self._do(self._scheduler.finished(key, state))
+        self._book.task_ended(path, state, failure=result.failure, made=result.made)
+        self._do(self._scheduler.finished(path, state))
 
-    def _retry(self, key: str) -> None:
-        if not self._canceled:
-            self._do(self._scheduler.resumed(key))
-
-    def _end(
-        self, key: str, state: State, *, failure: Failure | None = None, made: Made | None = None
-    ) -> None:
-        """Record the end of a task and let others see what it made."""
-        made = made or Made()
-        artifacts = {port: [artifact for artifact, _path in all_] for port, all_ in made.artifacts.items()}
-        ids = self._recorder.end_task(
-            key, state, failure=failure, parameters=made.parameters, artifacts=artifacts
-        )
-        if state.is_success:
-            produced = {
-                port: tuple(
-                    Produced(artifact, id_, path)
-                    for (artifact, path), id_ in zip(all_, ids[port], strict=True)
-                )
-                for port, all_ in made.artifacts.items()
-            }
-            self._scope.add(key, Values(made.parameters, produced))
-        elif state is State.FAILED and failure is not None:
-            self._failures[key] = failure
+    def _retry(self, path: str) -> None:
+        if not self._cancels:
+            self._do(self._scheduler.resumed(path))
 
     # The end ------------------------------------------------------------------------------------
 
     def _conclude(self) -> State:
-        outputs = self._scope.outputs(self._dag)
-        state, failure = State.SUCCEEDED, None
-        if self._canceled and any(self._scheduler.state(key) is State.CANCELED for key in self._dag.tasks):
-            state = State.CANCELED
-        elif self._failures:
-            state, failure = State.FAILED, summary(self._failures)
+        outputs = self._tree.close(None)
+        failures = self._tree.root.failures
+        failure = summary(failures) if self._outcome is State.FAILED and failures else None
         ids = {name: [produced.id for produced in all_] for name, all_ in outputs.artifacts.items()}
-        self._recorder.end_run(state, failure=failure, values=outputs.parameters, artifacts=ids)
+        lists = [name for name, spec in self._plan.root.output_artifacts.items() if spec.is_list]
+        self._recorder.end_run(
+            self._outcome, failure=failure, values=outputs.parameters, artifacts=ids, lists=lists
+        )
         self._changed()
-        return state
+        return self._outcome
 
     def _kill_all(self) -> None:
         for progress in self._progress.values():
             if progress.current is not None:
                 progress.current.stop(State.CANCELED)
                 progress.current.kill()
-
-
-def summary(failures: Mapping[str, Failure]) -> Failure:
-    """The failure of a run, from those of its tasks (in the order they failed)."""
-    first, why = next(iter(failures.items()))
-    others = ", ".join(itertools.islice(failures, 1, None))
-    message = f"{first}: {why.message}" + (f" Also failed: {others}." if others else "")
-    return Failure(message, why.type, why.cell)

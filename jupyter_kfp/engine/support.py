@@ -8,79 +8,85 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from jupyter_kfp.engine import lightweight
 from jupyter_kfp.engine.attempt import find_program
-from jupyter_kfp.engine.plan import Container, Dag, FinalStatus, OtherExecutor, Plan, Selected, Task
+from jupyter_kfp.engine.plan import Container, Dag, OtherExecutor, Plan, Task
 from jupyter_kfp.errors import JupyterKfpError, UsageError
 
 # Images that are nothing but Python: this machine's Python stands in for them.
 _PLAIN_PYTHON = re.compile(r"(docker\.io/)?(library/)?python:[\w.-]+")
+# The images that stand for what KFP's backend does itself with volumes of the cluster.
+_VOLUME_IMAGES = {
+    "argostub/createpvc": "creates a volume of a cluster (PersistentVolumeClaim)",
+    "argostub/deletepvc": "deletes a volume of a cluster (PersistentVolumeClaim)",
+}
 
 
 def check(plan: Plan) -> None:
     """Raise UsageError if the plan holds something that cannot run here, naming it and the task."""
-    for task in plan.dag.tasks.values():
-        reason = _refusal(plan, task)
-        if reason is not None:
-            raise UsageError(f"The task {task.key!r} {reason}, which cannot run on this machine yet.")
-    for task in plan.dag.tasks.values():
-        _check_command(plan, task)
-    _check_outputs(plan.dag)
+    for path, task in _tasks(plan, plan.dag):
+        match plan.executor(task):
+            case OtherExecutor(kind):
+                raise UsageError(
+                    f"The task {path!r} is a {kind}: it runs in a cloud service, not on this machine."
+                )
+            case Container() as container:
+                _check_command(path, container)
 
 
-def _refusal(plan: Plan, task: Task) -> str | None:
-    executor = plan.executor(task)
-    sources = task.parameters.values()
-    reasons = {
-        "is a loop": task.iterator is not None,
-        "has a condition": task.condition is not None,
-        "runs whether or not earlier tasks succeed": task.waits_for_all,
-        "is a pipeline of its own": plan.component(task).dag is not None,
-        "is imported": isinstance(executor, OtherExecutor) and executor.kind == "importer",
-        "has no container": not isinstance(executor, Container),
-        "reads how another task ended": any(isinstance(source, FinalStatus) for source in sources),
-        "reads a part of a value": any(isinstance(source, Selected) for source in sources),
-    }
-    return next((reason for reason, holds in reasons.items() if holds), None)
+def _tasks(plan: Plan, dag: Dag, prefix: str = "") -> Iterator[tuple[str, Task]]:
+    """All tasks, those of nested DAGs included, with their dotted names."""
+    for key, task in dag.tasks.items():
+        yield f"{prefix}{key}", task
+        inner = plan.inner(task)
+        if inner is not None:
+            yield from _tasks(plan, inner, f"{prefix}{key}.")
 
 
-def _check_outputs(dag: Dag) -> None:
-    for name, sources in {**dag.parameter_outputs, **dag.artifact_outputs}.items():
-        if len(sources) > 1:
-            raise UsageError(
-                f"The output {name!r} comes from one of several tasks, which cannot run on this machine yet."
-            )
-
-
-def _check_command(plan: Plan, task: Task) -> None:
-    executor = plan.executor(task)
-    assert isinstance(executor, Container)
-    if not executor.command:
+def _check_command(path: str, container: Container) -> None:
+    if container.image in _VOLUME_IMAGES:
         raise UsageError(
-            f"The task {task.key!r} has no command: what it does is inside the image {executor.image!r}.",
+            f"The task {path!r} {_VOLUME_IMAGES[container.image]}, which this machine does not have.",
+            "Run the pipeline on a cluster.",
+        )
+    if not container.command:
+        raise UsageError(
+            f"The task {path!r} has no command: what it does is inside the image {container.image!r}.",
             "It can only run in a container.",
         )
-    if "{{$" in executor.command[0]:
+    python = lightweight.unwrap(container.command)
+    program = (python.command if python else container.command)[0]
+    if "{{$" in program:
         return
     # As the steps' own: the interpreter's directory comes first.
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    search = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     try:
-        find_program(executor.command[0], sys.executable, path)
+        find_program(program, sys.executable, search)
     except JupyterKfpError as error:
-        raise UsageError(f"The task {task.key!r} cannot run: {error.message}", error.remedy) from error
+        raise UsageError(f"The task {path!r} cannot run: {error.message}", error.remedy) from error
 
 
 def ignored(plan: Plan) -> str:
-    """One sentence naming the options that have no effect on a process of this machine; empty if there are none."""
-    parts = [f"{task.key}: {', '.join(names)}" for task, names in _ignored(plan) if names]
+    """One sentence naming the options that have no effect on a process of this machine; empty if there are none.
+
+    Tasks that have the same options without effect are named together.
+    """
+    together: dict[tuple[str, ...], list[str]] = {}
+    for path, names in _ignored(plan):
+        if names:
+            together.setdefault(names, []).append(path)
+    parts = [f"{', '.join(paths)}: {', '.join(names)}" for names, paths in together.items()]
     if plan.ignored:
         parts.append(f"the pipeline: {', '.join(plan.ignored)}")
     return f"These options have no effect on a process of this machine: {'; '.join(parts)}." if parts else ""
 
 
-def _ignored(plan: Plan) -> Iterator[tuple[Task, list[str]]]:
-    for task in plan.dag.tasks.values():
+def _ignored(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for path, task in _tasks(plan, plan.dag):
         executor = plan.executor(task)
         if isinstance(executor, Container):
             image = executor.image
             foreign = [f"image {image}"] if image and not _PLAIN_PYTHON.fullmatch(image) else []
-            yield task, [*foreign, *executor.ignored]
+            yield path, (*foreign, *executor.ignored)
+        elif plan.inner(task) is not None and task.retry.count:
+            yield path, ("retries of a group of tasks as a whole",)

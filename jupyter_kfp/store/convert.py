@@ -147,13 +147,16 @@ def task_records(session: Session, run_id: str) -> list[TaskRecord]:
             started_at=task.started_at,
             ended_at=task.ended_at,
             failure=_failure(task.failure),
+            kind=task.kind,
             attempts=tuple(attempts[task.id]),
             input_parameters=parameters[task.id, Direction.INPUT],
             output_parameters=parameters[task.id, Direction.OUTPUT],
             input_artifacts=artifacts[task.id, Direction.INPUT],
             output_artifacts=artifacts[task.id, Direction.OUTPUT],
         )
-        for task in session.scalars(select(schema.Task).where(of_run).order_by(schema.Task.id))
+        for task in session.scalars(
+            select(schema.Task).where(of_run).order_by(schema.Task.position, schema.Task.id)
+        )
     ]
 
 
@@ -176,7 +179,7 @@ def run_outputs(
         artifact = _artifact(row, *makers.get(row.id, (None, None)))
         match outputs.get(output.name):
             case None:
-                outputs[output.name] = artifact
+                outputs[output.name] = (artifact,) if output.is_list else artifact
             case ArtifactRecord() as first:
                 outputs[output.name] = (first, artifact)
             case tuple() as several:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from jupyter_kfp.store import convert, schema
 from jupyter_kfp.store.database import Database
 from jupyter_kfp.store.liveness import ProcessId
-from jupyter_kfp.store.records import Direction, Failure, NewArtifact, State
+from jupyter_kfp.store.records import Direction, Failure, NewArtifact, NewTask, State, TaskKind
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
@@ -50,17 +50,28 @@ class RunRecorder:
         failure: Failure | None = None,
         values: Mapping[str, Json] | None = None,
         artifacts: Mapping[str, Sequence[int]] | None = None,
+        lists: Collection[str] = (),
     ) -> None:
-        """The run has ended; ``values`` and ``artifacts`` (ids) are the pipeline's outputs."""
+        """The run has ended; ``values`` and ``artifacts`` (ids) are the pipeline's outputs.
+
+        ``lists``: the names of artifacts that are lists, however many there are.
+        """
         rows = [
             schema.RunOutput(run_id=self._run_id, name=name, position=0, value=value)
             for name, value in (values or {}).items()
         ]
         for name, ids in (artifacts or {}).items():
+            is_list = name in lists
             rows += [
-                schema.RunOutput(run_id=self._run_id, name=name, position=position, artifact_id=artifact)
+                schema.RunOutput(
+                    run_id=self._run_id, name=name, position=position, artifact_id=artifact, is_list=is_list
+                )
                 for position, artifact in enumerate(ids)
             ]
+            if is_list and not ids:
+                rows.append(
+                    schema.RunOutput(run_id=self._run_id, name=name, position=0, value=[], is_list=True)
+                )
         with self._database.writing() as session:
             session.add_all(rows)
             self._update_run(session, state=state, ended_at=_now(), failure=convert.failure_json(failure))
@@ -85,6 +96,35 @@ class RunRecorder:
             self._close_tasks(session, state, why)
             run.state, run.ended_at, run.failure = state, _now(), convert.failure_json(why)
             self._log(session, "run", state=state, failure=why)
+
+    def add_tasks(
+        self, tasks: Iterable[NewTask], state: State = State.PENDING, *, failure: Failure | None = None
+    ) -> None:
+        """Tasks that were not known before, such as those of a loop's iterations.
+
+        Another ``state`` than PENDING is that of tasks that will never begin, and ``failure`` why not.
+        """
+        with self._database.writing() as session:
+            for task in tasks:
+                row = task_row(self._run_id, task, state)
+                session.add(row)
+                if state.is_final and task.kind is TaskKind.TASK:
+                    row.failure = convert.failure_json(failure)
+                    self._log(session, "task", task=task.path, state=state, failure=failure)
+
+    def begin_group(self, path: str) -> None:
+        """A group that holds other tasks begins: it is RUNNING."""
+        with self._database.writing() as session:
+            self._update_task(session, self._task(session, path), state=State.RUNNING, started_at=_now())
+            self._log(session, "group", task=path, state=State.RUNNING)
+
+    def end_group(self, path: str, state: State, *, failure: Failure | None = None) -> None:
+        """A group has ended. ``failure`` is its own, and not that of a task inside."""
+        values = {"state": state, "ended_at": _now(), "failure": convert.failure_json(failure)}
+        with self._database.writing() as session:
+            self._update_task(session, self._task(session, path), **values)
+            kind = "task" if state is State.FAILED and failure else "group"
+            self._log(session, kind, task=path, state=state, failure=failure)
 
     def begin_attempt(self, path: str, number: int, *, directory: str, log: str) -> None:
         """A try at a task starts: the task is RUNNING."""
@@ -207,18 +247,26 @@ class RunRecorder:
             schema.Task.run_id == self._run_id, schema.Task.state.in_([State.PENDING, State.RUNNING])
         )
         for task in session.scalars(unfinished).all():
+            is_group = task.kind is TaskKind.GROUP
             was_running = task.state is State.RUNNING
             task.state = state if was_running else State.CANCELED
             task.ended_at = _now()
-            task.failure = convert.failure_json(failure) if was_running else None
+            why = failure if was_running and not is_group else None
+            task.failure = convert.failure_json(why)
             session.execute(
                 update(schema.Attempt)
                 .where(schema.Attempt.task_id == task.id, schema.Attempt.state == State.RUNNING)
                 .values(state=state, ended_at=_now(), failure=convert.failure_json(failure))
             )
-            self._log(
-                session, "task", task=task.path, state=task.state, failure=failure if was_running else None
-            )
+            kind = "group" if is_group else "task"
+            self._log(session, kind, task=task.path, state=task.state, failure=why)
+
+
+def task_row(run_id: str, task: NewTask, state: State) -> schema.Task:
+    """A row for a task that has not begun, or that never will."""
+    return schema.Task(
+        run_id=run_id, state=state, ended_at=_now() if state.is_final else None, **asdict(task)
+    )
 
 
 def history(

@@ -34,6 +34,15 @@ class State(str, Enum):
         return self in (State.SUCCEEDED, State.CACHED)
 
 
+class TaskKind(str, Enum):
+    """What a task of a run is."""
+
+    TASK = "TASK"
+    """Something that is executed."""
+    GROUP = "GROUP"
+    """A nested pipeline, a branch or a loop, that holds other tasks."""
+
+
 class Direction(str, Enum):
     """Which way a parameter or an artifact passes a task."""
 
@@ -83,12 +92,17 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as the IR names it. ``path`` is its dotted place in the run, ``key`` its name in its DAG."""
+    """A task as the IR names it. ``path`` is its dotted place in the run, ``key`` its name in its DAG.
+
+    ``position`` is a text by which the tasks of a run are in the order of the pipeline.
+    """
 
     path: str
     key: str
     display_name: str
     component: str
+    kind: TaskKind = TaskKind.TASK
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,7 @@ class TaskRecord:
     started_at: datetime | None
     ended_at: datetime | None
     failure: Failure | None
+    kind: TaskKind = TaskKind.TASK
     attempts: tuple[AttemptRecord, ...] = ()
     input_parameters: Mapping[str, Json] = field(default_factory=dict)
     output_parameters: Mapping[str, Json] = field(default_factory=dict)
@@ -179,8 +194,8 @@ class RunRecord:
 class RunEvent:
     """One line of a run's history. ``task`` is the task's path; None: the event is about the whole run.
 
-    ``kind`` is ``run`` or ``task`` (a change to ``state``), ``attempt`` (a try began or ended),
-    ``warning`` or ``note``. ``id`` grows; events of one run are in order.
+    ``kind`` is ``run``, ``task`` or ``group`` (a change to ``state``), ``attempt`` (a try began or ended),
+    ``warning`` or ``note``. A group that fails by itself, and not because of a task inside, is told of as a task. ``id`` grows; events of one run are in order.
     """
 
     id: int

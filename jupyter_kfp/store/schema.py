@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     DateTime,
     Float,
     ForeignKey,
@@ -17,12 +18,13 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from jupyter_kfp.store.records import Direction, State
+from jupyter_kfp.store.records import Direction, State, TaskKind
 
 
 class JsonText(TypeDecorator[Any]):
@@ -67,15 +69,17 @@ class EnumText(TypeDecorator[Any]):
     impl = String(16)
     cache_ok = True
 
-    def __init__(self, kind: type[State] | type[Direction]) -> None:
+    def __init__(self, kind: type[State] | type[Direction] | type[TaskKind]) -> None:
         super().__init__()
         self.kind = kind
 
-    def process_bind_param(self, value: State | Direction | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: State | Direction | TaskKind | None, dialect: Dialect) -> str | None:
         """Member to text."""
         return None if value is None else str(value.value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> State | Direction | None:
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> State | Direction | TaskKind | None:
         """Text to member."""
         return None if value is None else self.kind(value)
 
@@ -95,6 +99,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         State: EnumText(State),
         Direction: EnumText(Direction),
+        TaskKind: EnumText(TaskKind),
     }
 
 
@@ -136,6 +141,8 @@ class Task(Base):
     key: Mapped[str] = mapped_column(Text)
     display_name: Mapped[str] = mapped_column(Text)
     component: Mapped[str] = mapped_column(Text)
+    kind: Mapped[TaskKind] = mapped_column(server_default=TaskKind.TASK.value)
+    position: Mapped[str] = mapped_column(Text, server_default="")
     state: Mapped[State]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -200,7 +207,10 @@ class Event(Base):
 
 
 class RunOutput(Base):
-    """A named result of a run: a value, or an artifact (several, ordered, where it is a list)."""
+    """A named result of a run: a value, or an artifact (several, ordered, where it is a list).
+
+    A list of artifacts that is empty is a value: ``[]``.
+    """
 
     __tablename__ = "run_outputs"
 
@@ -209,6 +219,7 @@ class RunOutput(Base):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     value: Mapped[Any] = mapped_column(JsonText, nullable=True)
     artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"))
+    is_list: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class HistoryEvent(Base):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import convert, liveness, schema
 from jupyter_kfp.store.database import Database, StoreError
 from jupyter_kfp.store.location import store_url
-from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder, history
+from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder, history, task_row
 from jupyter_kfp.store.records import (
     ArtifactRecord,
     NewRun,
@@ -22,6 +22,7 @@ from jupyter_kfp.store.records import (
     RunEvent,
     RunRecord,
     State,
+    TaskKind,
     TaskRecord,
 )
 
@@ -67,10 +68,17 @@ class Store:
         with self._database.reading() as session:
             return self._find(session, run_id).ir
 
-    def tasks(self, run_id: str) -> list[TaskRecord]:
-        """The tasks of a run in the order of the pipeline, with attempts, parameters and artifacts."""
+    def tasks(self, run_id: str, *, groups: bool = False) -> list[TaskRecord]:
+        """The tasks of a run in the order of the pipeline, with attempts, parameters and artifacts.
+
+        Of the groups that hold tasks only those that failed by themselves, as by a condition that cannot be
+        evaluated; ``groups``: all of them.
+        """
         with self._database.reading() as session:
-            return convert.task_records(session, run_id)
+            records = convert.task_records(session, run_id)
+        if groups:
+            return records
+        return [task for task in records if task.kind is TaskKind.TASK or task.failure is not None]
 
     def task(self, run_id: str, path: str) -> TaskRecord:
         """One task of a run by its path. Raises UsageError naming the tasks there are."""
@@ -115,7 +123,7 @@ class Store:
         with self._database.writing() as session:
             session.add(row)
             session.flush()
-            session.add_all(schema.Task(run_id=new.id, state=State.PENDING, **asdict(task)) for task in tasks)
+            session.add_all(task_row(new.id, task, State.PENDING) for task in tasks)
             session.add(history(new.id, "run", state=State.PENDING))
             session.flush()
             return convert.run_record(row)

@@ -7,8 +7,8 @@ from jupyter_kfp.engine.plan import (
     ComponentInput,
     Constant,
     Container,
+    Importer,
     Iterator,
-    OtherExecutor,
     ParameterKind,
     RetryPolicy,
     SecretVariable,
@@ -101,7 +101,10 @@ def test_what_kubernetes_is_told() -> None:
     executor = ir.read(pipeline({"a": task(container)}, kubernetes=config)).executors["exec-a"]
     assert isinstance(executor, Container)
     assert executor.timeout == 77.0
-    assert executor.secrets == (SecretVariable("K", "s", "k", optional=True), SecretVariable("L", "", "l"))
+    assert executor.secrets == (
+        SecretVariable("K", "s", "k", optional=True),
+        SecretVariable("L", "", "l", parameter="x"),
+    )
     assert executor.config == (SecretVariable("C", "c", "k"),)
     assert executor.ignored == ("memory", "gpu", "node_selector", "volume")
 
@@ -163,7 +166,10 @@ def test_control_flow_keeps_its_place_in_the_plan() -> None:
         if component.dag
         for task in component.dag.tasks.values()
     )
-    assert OtherExecutor("importer") in read("pipeline_with_importer_workspace").executors.values()
+    importer = read("pipeline_with_importer_workspace").executors["exec-importer-2"]
+    assert isinstance(importer, Importer)
+    assert (importer.uri, importer.type.schema_title) == (ComponentInput("uri"), "system.Dataset")
+    assert (importer.metadata, importer.again, importer.to_workspace) == ({"source": "directory"}, True, True)
     assert ParameterKind.TASK_FINAL_STATUS in {
         spec.kind
         for component in read("pipeline_with_input_status_state").components.values()

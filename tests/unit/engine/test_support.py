@@ -1,9 +1,11 @@
+import re
+
 import pytest
+import yaml
 
 from jupyter_kfp.engine import ir, support
 from jupyter_kfp.errors import UsageError
 from tests.unit.engine.building import pipeline, shell, task
-from tests.unit.engine.test_ir import CONFORMANCE
 
 
 def test_plain_steps_are_let_through() -> None:
@@ -34,21 +36,51 @@ def test_options_without_effect_are_listed() -> None:
     )
 
 
-@pytest.mark.skipif(not CONFORMANCE.is_dir(), reason="the conformance pipelines are not beside this checkout")
+def inner(*tasks: str, **more: object) -> dict[str, object]:
+    """A component with a DAG of tasks of the pipeline's components."""
+    return {"dag": {"tasks": {key: {"componentRef": {"name": f"comp-{key}"}} for key in tasks}}, **more}
+
+
+def test_what_is_inside_other_tasks_is_looked_at_too() -> None:
+    container = {**shell("x"), "resources": {"cpuLimit": 2.0}}
+    spec = yaml.safe_load(pipeline({"a": task(container), "b": task(container)}))
+    spec["components"]["comp-box"] = inner("a")
+    spec["root"]["dag"]["tasks"]["box"] = {
+        "componentRef": {"name": "comp-box"},
+        "retryPolicy": {"maxRetryCount": 2},
+    }
+    assert support.ignored(ir.read(yaml.safe_dump(spec))) == (
+        "These options have no effect on a process of this machine: "
+        "a, b, box.a: cpu; box: retries of a group of tasks as a whole."
+    )
+    spec["deploymentSpec"]["executors"]["exec-a"] = {"container": {"image": "alpine"}}
+    del spec["root"]["dag"]["tasks"]["a"]
+    with pytest.raises(UsageError, match=r"The task 'box\.a' has no command"):
+        support.check(ir.read(yaml.safe_dump(spec)))
+
+
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("executor", "words"),
     [
-        ("pipeline_with_loops", "is a loop"),
-        ("flip_coin", "has a condition"),
-        ("pipeline_in_pipeline", "is a pipeline of its own"),
+        ({"customJob": {"customJob": {}}}, "The task 'a' is a customJob: it runs in a cloud service"),
         (
-            "local_execution_pipeline_with_ignore_upstream_failure",
-            "runs whether or not earlier tasks succeed",
+            {"container": {"image": "argostub/createpvc"}},
+            "The task 'a' creates a volume of a cluster (PersistentVolumeClaim)",
         ),
     ],
 )
-def test_control_flow_is_refused_in_one_sentence(name: str, words: str) -> None:
-    plan = ir.read((CONFORMANCE / f"{name}.yaml").read_text(encoding="utf-8"))
-    with pytest.raises(UsageError, match=r"The task '[\w-]+' .*cannot run on this machine yet\.") as caught:
-        support.check(plan)
-    assert words in str(caught.value)
+def test_what_only_clusters_and_clouds_have_is_refused_in_one_sentence(
+    executor: dict[str, object], words: str
+) -> None:
+    spec = yaml.safe_load(pipeline({"a": task(shell("x"))}))
+    spec["deploymentSpec"]["executors"]["exec-a"] = executor
+    with pytest.raises(UsageError, match=re.escape(words)):
+        support.check(ir.read(yaml.safe_dump(spec)))
+
+
+def test_the_pip_of_a_lightweight_component_is_not_needed() -> None:
+    """Nothing is installed by the component's own script, so only what follows it must be there."""
+    script = 'python3 -m pip install kfp==2.14 && "$0" "$@"'
+    container = {"image": "python:3.11", "command": ["sh", "-c", script, "no-such-program"], "args": []}
+    with pytest.raises(UsageError, match="'no-such-program' is not on"):
+        support.check(ir.read(pipeline({"a": task(container)})))
