@@ -101,8 +101,9 @@ def _outputs(step: Step) -> dict[str, Any]:
     from kfp.dsl import structures
 
     types = {names.port(output.name): output.type for output in step.outputs}
-    types[names.EXECUTED_NOTEBOOK] = ValueType(ArtifactType.ARTIFACT)
-    types[names.EXECUTED_HTML] = ValueType(ArtifactType.HTML)
+    if step.body:  # a step without code only hands on its inputs, and has no notebook to show
+        types[names.EXECUTED_NOTEBOOK] = ValueType(ArtifactType.ARTIFACT)
+        types[names.EXECUTED_HTML] = ValueType(ArtifactType.HTML)
     if step.metrics:
         types[names.STEP_METRICS] = ValueType(ArtifactType.METRICS)
     return {name: structures.OutputSpec(type=spec_type(value_type)) for name, value_type in types.items()}

@@ -1,4 +1,4 @@
-"""Artifacts as files: digest, size, removal."""
+"""Artifacts as files: digest, size, copying, removal."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def digest(path: Path) -> str:
 def size(path: Path) -> int:
     """Bytes of a file, or of all files below a directory."""
     return sum(file.stat().st_size for file in files(path))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file or directory to ``target``, which does not exist yet; an empty file where there is none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.exists():
+        shutil.copyfile(source, target)
+    else:
+        target.touch()
 
 
 def remove(path: Path) -> None:

@@ -20,8 +20,10 @@ from typing import Any
 from . import artifacts, serializers
 from .artifacts import local_path
 from .fingerprint import fingerprint
+from .items import item
 from .parameters import check, plain
 from .sharing import groups
+from .status import final_status
 
 log = logging.getLogger("jupyter_kfp")
 FILE = Path(os.environ.get("JUPYTER_KFP_JOB", "."))
@@ -55,13 +57,21 @@ def load(early: bool) -> None:
     """
     if not STEP:
         _start()
+    picks = STEP.get("picks", {})
+    first = {*STEP.get("early", ()), *(picks[n] for n in STEP.get("early", ()) if n in picks)}
     found = {name: _artifact("inputs", name) for name in STEP.get("inputs", {})}
     bound = {n: a for n, a in found.items() if a and not a["metadata"].get("unbound")}
     for name in sorted(bound, key=lambda n: bound[n]["metadata"].get("serializer") != "bundle"):
-        if (name in STEP.get("early", ())) == early:
-            SPACE[name] = _load(name, bound[name])
+        if (name in first) == early:
+            many = STEP["inputs"][name][:5] == "list["
+            SPACE[name] = [_load(name, a) for a in _all("inputs", name)] if many else _load(name, bound[name])
+    SPACE.update({n: v for n, v in PARAMETERS.items() if (n in first) == early})
+    for name, values in picks.items():
+        if (name in first) == early:
+            SPACE[name] = item(SPACE.pop(values)[SPACE[name]])
     if not early:
-        SPACE.update({n: v for n, v in PARAMETERS.items() if n not in STEP.get("early", ())})
+        if "status" in STEP:
+            SPACE["status"] = final_status(INPUT["inputs"]["parameterValues"].get("status"))
         _loaded.clear()
         _before.update(_guarded())
 
@@ -71,6 +81,7 @@ def _start() -> None:
     STEP.update(job["step"])
     INPUT.update(job["input"])
     PARAMETERS.update(job["parameters"])
+    PARAMETERS.update({name: item(json.loads(PARAMETERS[name])) for name in STEP.get("json", ())})
     source = os.environ.get("JUPYTER_KFP_SOURCE_DIR")
     if source:
         sys.path.insert(1, source)  # after the working directory
@@ -78,15 +89,23 @@ def _start() -> None:
         sys.modules["jupyter_kfp"] = artifacts
 
 
-def _artifact(side: str, name: str) -> Any:
+def _all(side: str, name: str) -> list[Any]:
     port = STEP.get("ports", {}).get(name, name)
-    found = INPUT.get(side, {}).get("artifacts", {}).get(port)
-    return NOTHING | found["artifacts"][0] if found else None
+    found = INPUT.get(side, {}).get("artifacts", {}).get(port, {})
+    return [NOTHING | artifact for artifact in found.get("artifacts", ())]
+
+
+def _artifact(side: str, name: str) -> Any:
+    return next(iter(_all(side, name)), None)
 
 
 def _read(name: str, artifact: Any, **more: str) -> Any:
-    metadata = {"python_type": "." + STEP["inputs"][name], **artifact["metadata"], **more}
-    return serializers.load(Path(local_path(artifact["uri"])), metadata, SPACE, artifact["uri"])
+    kind = STEP["inputs"][name].removeprefix("list[").rstrip("]")
+    metadata = {"python_type": "." + kind, **artifact["metadata"], **more}
+    value = serializers.load(Path(local_path(artifact["uri"])), metadata, SPACE, artifact["uri"])
+    if "serializer" not in metadata:  # from a component that is not ours
+        value.name = artifact.get("name", value.name)
+    return value
 
 
 def _load(name: str, artifact: Any) -> Any:

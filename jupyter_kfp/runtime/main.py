@@ -19,6 +19,7 @@ from typing import Any
 
 from .artifacts import local_path
 from .environment import ensure
+from .files import copy
 from .parameters import coerce
 
 TAG = "jupyter-kfp"
@@ -37,8 +38,10 @@ def main(executor_input: str, packages: str, step: dict[str, Any], home: str) ->
     job = {"step": step, "input": json.loads(executor_input)}
     place = Path(home)
     try:
-        ensure(json.loads(packages), place)
-        output = _run(job, place)
+        output = _carry(step, job["input"])
+        if output is None:
+            ensure(json.loads(packages), place)
+            output = _run(job, place)
     except Exception as error:  # noqa: BLE001 - whatever stops the step is reported where its caller looks
         output = _failure(step, type(error).__name__, str(error))
     finally:
@@ -69,7 +72,7 @@ def _notebook(step: dict[str, Any]) -> dict[str, Any]:
         return cell(source, tags=[TAG], jupyter={"source_hidden": True})
 
     parts: dict[str, list[Any]] = {"preamble": [], "step": []}
-    for i, c in enumerate(step["cells"]):
+    for i, c in enumerate(step.get("cells", ())):
         parts[c["role"]].append(cell(c["source"], jupyter_kfp={"cell": i}))
     spec = {"name": "python3", "language": "python", "display_name": "Python 3"}
     cells = [own("load(1)"), *parts["preamble"], own("load(0)"), *parts["step"], own("save()")]
@@ -119,6 +122,27 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
     output: dict[str, Any] = json.loads(result.read_text("utf-8"))
     output["artifacts"] |= {name: artifact for name, artifact in kept.items() if artifact}
     return output
+
+
+def _carry(step: dict[str, Any], given: dict[str, Any]) -> dict[str, Any] | None:
+    """What a step without code hands on: its inputs as they are. None for any other step."""
+    if any(cell["role"] == "step" for cell in step.get("cells", ())):
+        return None
+    values, artifacts = {}, {}
+    for name, spec in step.get("outputs", {}).items():
+        port = step.get("ports", {}).get(name, name)
+        sources, targets = (given[s].get("artifacts", {}).get(port) for s in ("inputs", "outputs"))
+        if sources and targets:
+            source, target = sources["artifacts"][0], targets["artifacts"][0]
+            copy(Path(local_path(source["uri"])), Path(local_path(target["uri"])))
+            # The same object, wherever it arrives.
+            metadata = {"object": source["uri"], **source.get("metadata", {})}
+            artifacts[port] = {"artifacts": [target | {"metadata": metadata}]}
+        elif step.get("parameters", {}).get(name) == spec["type"]:
+            values[port] = given["inputs"]["parameterValues"].get(port)
+        else:
+            return None
+    return {"parameterValues": values, "artifacts": artifacts}
 
 
 def _keep(given: dict[str, Any], port: str, executed: Path) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import shutil
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import artifacts, pickling
-from .files import digest, remove, size
+from .files import copy, digest, remove, size
 from .fingerprint import kinds
 from .formats import FORMATS, Format, lib
 
@@ -58,13 +57,7 @@ def _write(value: Any, path: Path, code: Collection[str], space: Mapping[str, An
 
 
 def _write_artifact(value: Any, path: Path) -> dict[str, Any]:
-    source = Path(value.path) if value.uri else path
-    if source.is_dir():
-        shutil.copytree(source, path)
-    elif source.exists():
-        shutil.copyfile(source, path)
-    else:
-        path.touch()
+    copy(Path(value.path) if value.uri else path, path)
     # Strict JSON has no NaN and no infinity, and KFP's launcher refuses them: they become texts.
     plain = json.dumps(value.metadata, default=lambda v: getattr(v, "tolist", v.__str__)())
     return {**json.loads(plain, parse_constant=str), "serializer": "artifact"}

@@ -48,11 +48,9 @@ class Steps:
         names = [ports.get(n, n) for n, s in step.get("outputs", {}).items() if s["type"][0].isupper()]
         names += ["executed_notebook", "executed_html", *(["step_metrics"] if step.get("metrics") else [])]
         outputs = {n: {"artifacts": [{"name": n, "uri": str(place / n), "metadata": {}}]} for n in names}
+        artifacts = {n: self.artifacts[n] for n in (ports.get(n, n) for n in step.get("inputs", {}))}
         given = {
-            "inputs": {
-                "parameterValues": parameters or {},
-                "artifacts": {n: self.artifacts[n] for n in step.get("inputs", {})},
-            },
+            "inputs": {"parameterValues": parameters or {}, "artifacts": artifacts},
             "outputs": {"artifacts": outputs, "outputFile": str(place / "out/output.json")},
         }
         return [sys.executable, "-c", BOOT, json.dumps(given), packages, *pack(step)]
