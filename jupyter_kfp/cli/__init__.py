@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import notebooks, runs
+from jupyter_kfp.cli import imports, notebooks, runs
 
 __all__ = ["main"]
 
@@ -37,6 +37,7 @@ for _command in (
     notebooks.check,
     notebooks.compile_,
     notebooks.graph,
+    imports.import_,
     runs.run,
     runs.runs,
     runs.show_,

@@ -2,8 +2,8 @@
 
 Facts are from Kale 2.3 (``kale/processors``, ``kale/pipeline.py``) and, for ``block:``, ``docker_image``
 and snapshots, from Kale 0.5; until 0.3 the key was misspelt ``kubeflow_noteobok``. What has no counterpart
-here is a warning, never dropped in silence; what the panel writes into every notebook, and that counts
-only together with another setting (Katib's without ``katib_run``), is none.
+here is a warning, never dropped in silence. What the panel writes into every notebook is none as long as
+the setting that it belongs to is off (Katib's, the access mode of new volumes).
 
 ====  ==============================================================================
 K120  (warning) a setting of Kale's that does not count here, or an unknown one
@@ -27,15 +27,14 @@ def _words(text: str) -> frozenset[str]:
 
 
 _SWITCHES = {"enabled": True, "disabled": False}
-# Settings that say where Kale itself works; nothing here depends on them.
+# Settings that say where Kale itself works, or how what another one asks for; nothing here depends on them.
 _NEUTRAL = _words(
     "notebook_path experiment run_name kfp_host output_path abs_working_dir marshal_path marshal_volume"
-    " generate_html_report"
+    " generate_html_report katib_metadata"
 )
 # Settings that change a run, and what to do instead.
 _UNSUPPORTED = {
     "katib_run": "Tune with a loop over the parameter instead.",
-    "katib_metadata": "",
     "snapshot_volumes": "Volumes are mounted as they are; take the snapshot outside.",
     "autosnapshot": "Volumes are mounted as they are; take the snapshot outside.",
     "storage_class_name": "Create the claim first and mount it as a `pvc`.",
@@ -152,7 +151,7 @@ def read_metadata(metadata: Mapping[str, Any], findings: Findings) -> tuple[dict
         _ignore(findings, name, "is no mapping")
         return own, spelling
     for key, value in given.items():
-        if _idle(key, given):
+        if key in _OF_NEW_VOLUMES and not _has_new_volumes(given):
             continue
         if key in _PIPELINE and isinstance(value, str):
             own.update({_PIPELINE[key]: value} if value else {})
@@ -163,13 +162,10 @@ def read_metadata(metadata: Mapping[str, Any], findings: Findings) -> tuple[dict
     return own, spelling
 
 
-def _idle(key: str, given: Mapping[str, Any]) -> bool:
-    """Whether a setting counts only together with another one, which is off."""
-    if key == "katib_metadata":
-        return not given.get("katib_run")
+def _has_new_volumes(given: Mapping[str, Any]) -> bool:
     volumes = given.get("volumes")
-    given_ones = [v for v in volumes if isinstance(v, Mapping)] if isinstance(volumes, list) else []
-    return key in _OF_NEW_VOLUMES and all(volume.get("type") == "pvc" for volume in given_ones)
+    mappings = [v for v in volumes if isinstance(v, Mapping)] if isinstance(volumes, list) else []
+    return any(volume.get("type") != "pvc" for volume in mappings)
 
 
 def _setting(key: str, value: object, spelling: Spelling) -> None:

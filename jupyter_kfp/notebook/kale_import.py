@@ -119,11 +119,12 @@ class _Conversion:
         metadata = cell.setdefault("metadata", {})
         old = [tag.strip() for tag in metadata.get("tags", [])]
         spelling = Spelling(Findings(), index)
-        new = list(dict.fromkeys(self._tags(old, spelling, metadata, of_kale=of_kale)))
+        new = list(dict.fromkeys(self._tags(old, spelling, of_kale=of_kale)))
         role = next((tag for tag in new if tag in _ROLES.values()), "")
-        reference = next((tag for tag in old if tag.startswith(_REFERENCE)), "") if of_kale else ""
+        references = [tag for tag in old if tag.startswith(_REFERENCE) and tag != _REFERENCE]
+        reference = references[0] if references and of_kale else ""
         is_step = reference or any(tag.startswith("step:") for tag in new) or _header(cell) == "component"
-        if of_kale and not (role or is_step or "skip" in new) and last and _text(cell).strip():
+        if of_kale and last and not (role or is_step or "skip" in new):
             new.append(last)
         if new != old:
             metadata["tags"] = new
@@ -133,18 +134,21 @@ class _Conversion:
             after = {k: v for k, v in _mapping(metadata.get("kfp")).items() if k == "after"}
             metadata["kfp"] = {**options, **after}
             what.append(_kfp(metadata))
-        if reference and "notebook_path" in metadata:
-            what.append(_refer(cell, reference.removeprefix(_REFERENCE), str(metadata.pop("notebook_path"))))
+        if reference:
+            name = reference.removeprefix(_REFERENCE).strip()
+            what.append(_refer(cell, name, str(metadata.pop("notebook_path", None) or name)))
         if new != old:
             self.changes.append(Change(index, _listed(old), "; ".join(what)))
         if "skip" in new:
             return last
         return role if role else "" if is_step else last
 
-    def _tags(
-        self, tags: list[str], spelling: Spelling, metadata: Mapping[str, Any], *, of_kale: bool
-    ) -> Iterator[str]:
-        """The tags in the new form; options go into ``spelling`` instead."""
+    def _tags(self, tags: list[str], spelling: Spelling, *, of_kale: bool) -> Iterator[str]:
+        """The tags in the new form; options go into ``spelling`` instead.
+
+        Own option tags go there, too, beside Kale's: of two that say the same thing the later one counts.
+        """
+        mixed = any(kale.read_tag(tag, Spelling(Findings(), None)) for tag in tags)
         for tag in tags:
             kind = next((kind for kind in _STEPS if tag.startswith(kind)), "")
             if tag in _ROLES:
@@ -155,18 +159,27 @@ class _Conversion:
                     yield f"step:{tag.removeprefix(kind).strip()}"
             elif tag.startswith(_AFTER) and tag != _AFTER:
                 yield f"after:{tag.removeprefix(_AFTER).strip()}"
-            elif tag.startswith(_REFERENCE) and of_kale and "notebook_path" in metadata:
+            elif tag.startswith(_REFERENCE) and tag != _REFERENCE and of_kale:
                 continue
-            elif not self._option(tag, spelling):
+            elif not self._option(tag, spelling, mixed=mixed):
                 yield tag
 
-    def _option(self, tag: str, spelling: Spelling) -> bool:
-        """Take an option of Kale's; not one that is wrong, which stays to be found."""
+    def _option(self, tag: str, spelling: Spelling, *, mixed: bool) -> bool:
+        """Take an option out of a tag; not one that is wrong, which stays to be found."""
         trial = Spelling(Findings(), spelling.cell)
-        if not kale.read_tag(tag, trial) or any(d.code != "K120" for d in trial.findings.items):
+        read = kale.read_tag(tag, trial) or (mixed and _own_option(tag, trial))
+        if not read or any(d.code != "K120" for d in trial.findings.items):
             return False
         self.findings.items.extend(trial.findings.items)
-        return tag.startswith(_REPORT) or kale.read_tag(tag, spelling)
+        return tag.startswith(_REPORT) or kale.read_tag(tag, spelling) or _own_option(tag, spelling)
+
+
+def _own_option(tag: str, spelling: Spelling) -> bool:
+    kind, _, text = (part.strip() for part in tag.partition(":"))
+    if not text or kind.replace("-", "_") not in StepOptions.model_fields:
+        return False
+    spelling.put(kind, text)
+    return True
 
 
 def _joined(*layers: Layer) -> dict[str, Any]:

@@ -165,6 +165,31 @@ def test_own_metadata_is_nearer_than_kales() -> None:
     assert given_options(reading) == {"image": "near", "timeout": 60}
 
 
+def test_the_first_notebooks_of_kale_had_the_key_misspelt() -> None:
+    old = {"pipeline_name": "old", "run_name": "r", "docker_image": "old:1", "volumes": []}
+    reading = read(("x = 1", ["imports"]), ("y = 1", []), ("z = x", ["block:a"]), kubeflow_noteobok=old)
+    assert (reading.name, [c.cell for c in reading.preamble]) == ("old", [0, 1])
+    assert given_options(reading) == {"image": "old:1"}
+
+
+def test_what_the_panel_writes_into_every_notebook_is_no_warning() -> None:
+    panel = {
+        "katib_run": False,
+        "katib_metadata": {"algorithm": {"algorithmName": "grid"}, "parameters": []},
+        "snapshot_volumes": False,
+        "volume_access_mode": "rwm",
+        "storage_class_name": "standard",
+        "volumes": [{"name": "n", "mount_point": "/d", "type": "pvc", "snapshot": False}],
+    }
+    assert kale(**panel).diagnostics == ()
+
+
+def test_settings_of_new_volumes_are_said_where_there_is_one() -> None:
+    volume = {"name": "n", "mount_point": "/d", "type": "new_pvc", "size": 1, "size_type": "Gi"}
+    said = [d.message for d in kale(volume_access_mode="rwm", volumes=[volume]).diagnostics]
+    assert ["volume_access_mode" in message for message in said] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("metadata", "word"),
     [
