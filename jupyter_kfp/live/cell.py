@@ -17,52 +17,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from jupyter_kfp.live.errors import LiveError
 from jupyter_kfp.live.names import Changes, Space, restore, users
+from jupyter_kfp.live.session import Cell, Session, common
 from jupyter_kfp.live.texts import because, place
 from jupyter_kfp.live.tree import ArmRun, Chain, Iteration, Loop, NotBoundError, Scope, collected
-from jupyter_kfp.notebook.control import Arm, BranchFrame, CellControl, Frame, LoopFrame, same_loop, same_test
+from jupyter_kfp.notebook.control import Arm, BranchFrame, LoopFrame, same_loop, same_test
 from jupyter_kfp.runtime.items import item as as_item
 from jupyter_kfp.runtime.status import FinalStatus
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a step. ``key`` tells it from all others, also when it is edited where the front end says so."""
-
-    name: str
-    control: CellControl
-    key: object
-
-
-@dataclass
-class Session:
-    """What a kernel remembers of the cells with control flow that ran in it.
-
-    ``last`` are the frames of the last component cell; ``status`` is how the last component cell ended.
-    """
-
-    root: Scope = field(default_factory=Scope)
-    last: tuple[Frame, ...] = ()
-    status: FinalStatus = field(default_factory=lambda: FinalStatus("SUCCEEDED"))
-
-    def passed(self) -> None:
-        """A component cell without control flow runs: no loop goes on after it."""
-        self.last = ()
-
-    def ended(self, step: str, error: BaseException | None) -> None:
-        """A component cell has ended, with ``error`` if it failed."""
-        if error is None:
-            self.status = FinalStatus("SUCCEEDED", pipeline_task_name=step)
-        else:
-            state = "CANCELED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-            message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self.status = FinalStatus(state, error_message=message, pipeline_task_name=step)
-
 
 Call = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -92,7 +57,8 @@ class CellRun(AbstractContextManager["CellRun"]):
         self._session, self._cell, self._space = session, cell, space
         self._call, self._forget, self._say = call, forget, say
         self._frames = cell.control.frames
-        self._shared = _common(self._frames, session.last)
+        self._items = {frame.item for frame in self._frames if isinstance(frame, LoopFrame)}
+        self._shared = common(self._frames, session.last)
         self._scopes: dict[int, Scope] = {0: session.root}
         self._settled: dict[int, ArmRun] = {}
         self._around: list[dict[str, Any]] = []
@@ -110,7 +76,7 @@ class CellRun(AbstractContextManager["CellRun"]):
             self._session.last = self._frames
             return
         if self._around:  # an interrupt between two iterations
-            restore(self._around[0], self._space)
+            self._restore(self._around[0])
         for undo in reversed(self._undo):
             undo()
 
@@ -220,25 +186,27 @@ class CellRun(AbstractContextManager["CellRun"]):
 
     @contextmanager
     def _iterated(self, level: int, loop: Loop, iteration: Iteration) -> Iterator[None]:
-        before, earlier = users(self._space), iteration.changes
+        before, earlier = self._users(), iteration.changes
         self._undo.append(lambda: setattr(iteration, "changes", earlier))
         self._scopes[level + 1] = iteration.scope
         self._around.append(before)
         try:
             earlier.apply(self._space)
             yield
-            iteration.changes = earlier.until(before, self._space)
+            inner = any(isinstance(frame, LoopFrame) for frame in self._frames[level + 1 :])
+            stores = () if inner else self._cell.stores
+            iteration.changes = earlier.until(before, self._users(), stores)
         except BaseException as error:
             _note(error, f"In the iteration {place(loop, iteration)} of {self._cell.name}.")
             raise
         finally:
-            restore(before, self._space)
+            self._restore(before)
             self._around.pop()
 
     def _collect(self, loop: Loop) -> None:
         for target, name in loop.collect.items():
             try:
-                values = collected(loop, name, users(self._space))
+                values = collected(loop, name, self._users())
             except NotBoundError as missing:
                 where = place(missing.loop, missing.iteration)
                 raise LiveError(
@@ -262,25 +230,25 @@ class CellRun(AbstractContextManager["CellRun"]):
     @contextmanager
     def exit_step(self) -> Iterator[None]:
         """Around the code of an exit step: ``status`` is bound, and what the code binds goes."""
-        before = users(self._space)
+        before = self._users()
         self._around.append(before)
         try:
             self._space["status"] = FinalStatus(**vars(self._session.status))
             yield
         finally:
-            restore(before, self._space)
+            self._restore(before)
             self._around.pop()
 
     @contextmanager
     def arguments(self, names: tuple[str, ...]) -> Iterator[None]:
         """Around the code that assigns inputs: they are taken from it, no name stays."""
-        before = users(self._space)
+        before = self._users()
         self._around.append(before)
         try:
             yield
             self._given = {name: self._space[name] for name in names if name in self._space}
         finally:
-            restore(before, self._space)
+            self._restore(before)
             self._around.pop()
 
     def call(self) -> None:
@@ -294,25 +262,14 @@ class CellRun(AbstractContextManager["CellRun"]):
         """Display the value of the cell's last expression, as a cell of its own would."""
         sys.displayhook(value)
 
+    def _users(self) -> dict[str, Any]:
+        return users(self._space, self._items)  # `_` is IPython's, but for `--for _ in range(3)`
+
+    def _restore(self, names: Mapping[str, Any]) -> None:
+        restore(names, self._space, self._items)
+
     def _tell(self, line: str) -> None:
         self._say("  " * len(self._around) + line)
-
-
-def _common(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> int:
-    """How many frames two cells share, from the outside."""
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        match a, b:
-            case LoopFrame(), LoopFrame():
-                same = same_loop(a, b)
-            case BranchFrame(), BranchFrame():
-                same = same_test(a, b)
-            case _:
-                same = False
-        if not same:
-            break
-        count += 1
-    return count
 
 
 def _note(error: BaseException, text: str) -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from jupyter_kfp.live.cell import CellRun, Session
+    from jupyter_kfp.live.cell import CellRun
+    from jupyter_kfp.live.session import Session
     from jupyter_kfp.notebook.cells import LiveCell
 
 # What the header becomes, on its line: a text that does nothing.
@@ -113,15 +114,17 @@ class ComponentCells(ast.NodeTransformer):
                 return tree
         from IPython.core.error import InputRejected
 
-        from jupyter_kfp.live.cell import Cell, CellRun
-        from jupyter_kfp.live.wrapping import wrap
+        from jupyter_kfp.live.cell import CellRun
+        from jupyter_kfp.live.session import Cell
+        from jupyter_kfp.live.wrapping import stores, wrap
         from jupyter_kfp.notebook.cells import live_cell
 
         try:
             read = live_cell(text.removeprefix(_MARK))
             # Front ends that give cells no id run each of them once, or tell a cell from another by its text.
             key, self._id = (self._id if self._id is not None else self._source), None
-            cell = Cell(read.name, read.control, key)
+            body = ast.Module(rest, tree.type_ignores)
+            cell = Cell(read.name, read.control, key, stores(body))
             number = next(_numbers)
             space = self._shell.user_ns
             _runs[number] = CellRun(
@@ -129,7 +132,7 @@ class ComponentCells(ast.NodeTransformer):
             )
             run = f"__import__('jupyter_kfp.live.shell', fromlist=['']).run_of({number})"
             interactivity = self._shell.ast_node_interactivity
-            return wrap(ast.Module(rest, tree.type_ignores), read.control, run, line, interactivity)
+            return wrap(body, read.control, run, line, interactivity)
         except Exception as error:
             # IPython removes a transformer that raises anything else, and would run the cell as it is.
             raise InputRejected(f"the cell's header cannot be followed: {error}") from error
@@ -138,7 +141,7 @@ class ComponentCells(ast.NodeTransformer):
     def session(self) -> Session:
         """What is remembered from cell to cell."""
         if self._session is None:
-            from jupyter_kfp.live.cell import Session
+            from jupyter_kfp.live.session import Session
 
             self._session = Session()
         return self._session
@@ -163,7 +166,7 @@ class ComponentCells(ast.NodeTransformer):
         error = result.error_before_exec or result.error_in_exec
         if not cell.control.on_exit:
             self.session.ended(cell.name, error)
-        if error is None and not cell.control:
+        if error is None and not _apart(cell):
             self._warn(result.info.raw_cell)
 
     def _warn(self, source: str) -> None:
@@ -197,6 +200,15 @@ class ComponentCells(ast.NodeTransformer):
             raise
         except JupyterKfpError as error:
             raise LiveError(error.message, error.remedy) from None
+
+
+def _apart(cell: LiveCell) -> bool:
+    """Whether what the cell binds is gone after it (a loop, an exit step), or has travelled already."""
+    from jupyter_kfp.notebook.control import LoopFrame
+
+    control = cell.control
+    loops = any(isinstance(frame, LoopFrame) for frame in control.frames)
+    return loops or bool(control.on_exit or control.notebook or control.component)
 
 
 def _check(source: str) -> None:

@@ -44,7 +44,15 @@ def wrap(tree: ast.Module, control: CellControl, run: str, line: int, interactiv
                 body = [_branch(run, level, test, body, line)]
             case LoopFrame(items=items):
                 body = [_loop(run, level, items, body, line)]
-    return ast.Module([*future, _with(run, body, line)], tree.type_ignores)
+    # IPython displays every expression inside the last statement, where it is told to display that.
+    last = _parsed("pass", line) if interactivity == "last" else []
+    return ast.Module([*future, _with(run, body, line), *last], tree.type_ignores)
+
+
+def stores(tree: ast.Module) -> frozenset[str]:
+    """The names that code assigns, wherever it does: those of its functions are a harmless few too many."""
+    nodes = (n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return frozenset(node.id for node in nodes)
 
 
 def _branch(run: str, level: int, test: str, body: list[ast.stmt], line: int) -> ast.stmt:
