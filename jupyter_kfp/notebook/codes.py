@@ -1,7 +1,7 @@
 """The diagnostics of the dataflow analysis, in one table: code, weight, and what to do.
 
 K1xx (reading cells, roles and options) are documented where they are emitted, in ``roles`` and
-``spellings``. K2xx are about names and code, K3xx about types and values.
+``spellings``. K2xx are about names and code, K3xx about types and values, K4xx about pitfalls.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ RULES: dict[str, Rule] = {
     "K305": Rule(_ERROR, "Assign {name} in the step, or remove it from `outputs`."),
     "K307": Rule(_WARNING, "Write all of them as floats (1.0) or annotate list[float]; or make them in a step."),
     "K306": Rule(_ERROR, "Read it from the environment and give the step `secret: NAME:KEY=VARIABLE`."),
+    # pitfalls
+    "K401": Rule(_WARNING, "Say what the step needs, for instance `#| memory: 16G` and `#| gpu: 1`."),
+    "K402": Rule(_WARNING, "Begin a step at each phase (`step:load`, `step:train`, …): the code itself can stay as it is."),
+    "K403": Rule(_WARNING, "Write {instead}."),
+    "K404": Rule(_WARNING, "Say how many may run at once: `--parallelism 4` in the header of the loop."),
 }  # fmt: skip
 
 
