@@ -171,6 +171,14 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel: the name of its kernelspec (``ir``) and its language as papermill spells it (``R``)."""
+
+    name: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One component: the code of its cells, what it needs before them, and its ports.
 
@@ -182,6 +190,7 @@ class Step:
     ``metrics`` are outputs that are also logged to the step's Metrics artifact.
     ``picks`` are the items of loops over what only the run knows: the input is an index (an int), the
     variable the element of the list that the named input holds.
+    ``kernel`` is the one that executes the body where it is not Python's (see `runtime.whole`).
     """
 
     name: str
@@ -195,6 +204,7 @@ class Step:
     metrics: tuple[str, ...] = ()
     picks: Mapping[str, str] = field(default_factory=dict)
     options: StepOptions = field(default_factory=StepOptions)
+    kernel: Kernel | None = None
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -321,7 +331,11 @@ class PipelineOutput:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A notebook, read as a pipeline. ``body`` is in notebook order; ``name`` is a valid KFP name."""
+    """A notebook, read as a pipeline. ``body`` is in notebook order; ``name`` is a valid KFP name.
+
+    ``dsl`` is the code of the ``%%pipeline`` cell, which calls the steps itself: where they stand in
+    ``body``, and where their inputs come from, then only says how the notebook runs from top to bottom.
+    """
 
     name: str
     body: tuple[Node, ...]
@@ -329,6 +343,7 @@ class Pipeline:
     outputs: tuple[PipelineOutput, ...] = ()
     description: str = ""
     options: PipelineOptions = field(default_factory=PipelineOptions)
+    dsl: Code | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
