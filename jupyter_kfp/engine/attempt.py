@@ -27,7 +27,9 @@ from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store.artifacts import ArtifactRoot
 from jupyter_kfp.store.records import Failure, NewArtifact, State
 
-if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
+if TYPE_CHECKING:
+    from jupyter_kfp.engine.warm.pool import WarmPool
+  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
 
 # The first line of the program every notebook step starts with; its arguments are the executor input, a
@@ -52,6 +54,7 @@ class RunContext:
     secrets: Mapping[str, Mapping[str, str]]
     workspace: Path
     imports: Path
+    warm: WarmPool | None = None
 
     @property
     def resource_name(self) -> str:
@@ -198,6 +201,7 @@ class Attempt:
                 environment=environment,
                 log=log,
                 masker=self._context.masker,
+                warm=self._context.warm,
             )
             return self._process
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.engine.process import adopt_orphans
 from jupyter_kfp.engine.supervisor import Supervisor
+from jupyter_kfp.engine.warm.pool import WarmPool
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store import liveness, location
 from jupyter_kfp.store.artifacts import ArtifactRoot
@@ -59,6 +60,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     source = run.options.get("source_dir")
     source_dir = Path(source) if source else None
     values = secrets.load(source_dir)
+    warm = WarmPool(run.id, directory / "warm.txt")
     supervisor = Supervisor(
         plan,
         Values(run.parameters),
@@ -79,13 +81,14 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
                 for label, executor in plan.executors.items()
                 if isinstance(executor, Container)
             },
+            warm=warm,
         ),
         directory=directory,
         max_parallel=run.options.get("max_parallel") or os.cpu_count() or 1,
         changed=ring,
     )
     adopt_orphans()
-    with _signals(supervisor.cancel):
+    with closing(warm), _signals(supervisor.cancel):
         recorder.begin_run(process)
         root.check()
         (directory / "workspace").mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_kfp.engine.masking import Masker
+
+if TYPE_CHECKING:
+    from jupyter_kfp.engine.warm.pool import WarmPool
 
 MARK = "JUPYTER_KFP_ATTEMPT"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
@@ -46,26 +51,36 @@ class StepProcess:
         environment: Mapping[str, str],
         log: Path,
         masker: Masker,
+        warm: WarmPool | None = None,
     ) -> None:
-        """Start ``argv``, with standard output and error going to ``log``. Raises OSError if it cannot start."""
+        """Start ``argv``, with standard output and error going to ``log``.
+
+        Where ``warm`` has a server for it, it is a fork of that. Raises OSError if it cannot start.
+        """
         self._mark = environment[MARK].rpartition(" ")[2]
         self._ended_early = False
-        with log.open("ab", buffering=0) as stream:
-            self._process = subprocess.Popen(
+        self._pump: threading.Thread | None = None
+        with log.open("ab", buffering=0) as stream, contextlib.ExitStack() as opened:
+            output = stream.fileno()
+            if masker:
+                reader, output = os.pipe()
+                self._pump = masker.pump(os.fdopen(reader, "rb"), log)
+                opened.callback(os.close, output)
+            fork = warm.start(argv, directory, environment, output) if warm is not None else None
+            self._process = fork or subprocess.Popen(
                 argv,
                 cwd=directory,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if masker else stream,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._pump = masker.pump(self._process.stdout, log) if masker and self._process.stdout else None
 
     def wait(self) -> int:
         """Block until the step ends and everything it started is gone. Returns the exit code (-N: signal N)."""
         pid = self._process.pid
-        if hasattr(os, "waitid"):
+        if isinstance(self._process, subprocess.Popen) and hasattr(os, "waitid"):
             # Not reaped yet, its number cannot have gone to somebody else's process group.
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
             _signal_group(pid, signal.SIGKILL)
@@ -101,6 +116,12 @@ class StepProcess:
             for process in descendants:
                 with contextlib.suppress(psutil.Error):
                     process.send_signal(number)
+        if not isinstance(self._process, subprocess.Popen):
+            # Its kernel is a child of the warm server, not its own.
+            for pid in psutil.pids():
+                if pid != self._process.pid and self._mark in _marks(pid):
+                    with contextlib.suppress(psutil.Error):
+                        psutil.Process(pid).send_signal(number)
 
     def _kill_adopted(self) -> None:
         """End what the step left running: its orphans are our children now."""

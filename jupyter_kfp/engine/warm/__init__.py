@@ -1,0 +1,1 @@
+"""Steps and kernels that start at once: forks of a process that has loaded what they need."""

@@ -1,0 +1,361 @@
+"""The process that forks: it has loaded papermill, ipykernel and libraries, and runs nothing itself.
+
+Started as ``python -m jupyter_kfp.engine.warm.server SOCKET notebooks|functions``. It has one thread and
+answers requests on a Unix socket, one connection each: a line of JSON and two descriptors (standard
+output and error) come in, ``{"pid": N}`` goes out, and ``{"status": N}`` when that process has ended. A
+connection that is closed before ends the process and its group: whoever asked for it is gone.
+
+A request is for a ``program`` (as ``python -c``), a ``module`` (as ``python -m``), a ``kernel``, or one
+more ``server`` that loads further modules and listens on a socket of its own.
+
+A fork is a process like any other: a session, directory, environment, standard streams, signal handlers
+and random state of its own, and a fresh ``__main__``. What differs is that modules are loaded already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import random
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+import traceback
+import types
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2.bccache import Bucket, BytecodeCache
+
+MARK = "JUPYTER_KFP_ATTEMPT"
+MARK_LENGTH = 2048  # bytes that are kept free for the mark of a fork
+_FDS = 2
+_NOTEBOOKS = (
+    "papermill",
+    "papermill.execute",
+    "nbconvert.exporters.html",
+    "nbclient.client",
+    "jupyter_client.manager",
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "ipykernel.debugger",
+    "ipykernel.eventloops",
+    "cloudpickle",
+)
+_FUNCTIONS = ("kfp", "kfp.dsl.executor", "kfp.dsl.executor_main")
+
+
+@dataclass
+class _Fork:
+    """A process that runs, and the connection that asked for it."""
+
+    connection: socket.socket
+    pid: int
+
+
+class Server:
+    """Answers requests until the other end of ``parent`` is closed."""
+
+    def __init__(self, listener: socket.socket, parent: int) -> None:
+        self._listener = listener
+        self._parent = parent
+        self._forks: dict[int, _Fork] = {}
+        self._selector = selectors.DefaultSelector()
+        self._waker, wakes = socket.socketpair()
+        for end in (self._waker, wakes):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        self._wakes = wakes
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._mark = _mark_place()
+
+    def serve(self) -> None:
+        """Answer until nobody is left to ask."""
+        self._selector.register(self._parent, selectors.EVENT_READ, "parent")
+        self._selector.register(self._listener, selectors.EVENT_READ, "request")
+        self._selector.register(self._waker, selectors.EVENT_READ, "child")
+        while True:
+            for key, _ in self._selector.select():
+                match key.data:
+                    case "parent":
+                        if not os.read(self._parent, 1):
+                            self._end_all()
+                            return
+                    case "request":
+                        self._accept()
+                    case "child":
+                        self._drain()
+                    case int(pid):
+                        self._abandoned(pid)
+            self._reap()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._waker.recv(4096):
+                pass
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        data, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, _FDS)
+        while data and not data.endswith(b"\n"):
+            more = connection.recv(1 << 20)
+            if not more:
+                break
+            data += more
+        try:
+            if data.endswith(b"\n"):
+                self._fork(json.loads(data), connection, descriptors)
+            else:
+                connection.close()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _fork(self, request: dict[str, Any], connection: socket.socket, descriptors: list[int]) -> None:
+        with warnings.catch_warnings():
+            # Libraries keep idle threads; what is loaded here is known to survive a fork.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            self._become(request, descriptors, connection)
+        self._forks[pid] = _Fork(connection, pid)
+        self._selector.register(connection, selectors.EVENT_READ, pid)
+        _send(connection, {"pid": pid})
+
+    def _reap(self) -> None:
+        for pid in list(self._forks):
+            done = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if done is None:
+                continue
+            # Not reaped yet, its number cannot have gone to somebody else's process group.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            fork = self._forks.pop(pid)
+            self._selector.unregister(fork.connection)
+            _send(fork.connection, {"status": os.waitstatus_to_exitcode(status)})
+            fork.connection.close()
+
+    def _abandoned(self, pid: int) -> None:
+        fork = self._forks.get(pid)
+        if fork is not None and not fork.connection.recv(1):
+            _kill_group(pid)
+
+    def _end_all(self) -> None:
+        for pid in self._forks:
+            _kill_group(pid)
+
+    def _become(self, request: dict[str, Any], descriptors: list[int], connection: socket.socket) -> None:
+        """Turn this fork into the process that was asked for. Does not return."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            self._selector.close()
+            self._listener.close()
+            _own_descriptors(descriptors, connection.fileno() if request["kind"] == "server" else None)
+            _own_state(request, self._mark)
+            code = _run(request)
+        except SystemExit as stop:
+            code = _exit_code(stop)
+        except BaseException:  # noqa: BLE001 - the process's last words, as the interpreter prints them
+            traceback.print_exc()
+        finally:
+            _leave(code)
+
+
+def _own_descriptors(descriptors: list[int], source: int | None) -> None:
+    """Standard streams (input is ``source``, else nothing), and nothing else of the server's."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY) if source is None else source, 0)
+    os.dup2(descriptors[0], 1)
+    os.dup2(descriptors[1], 2)
+    os.closerange(3, max(int(name) for name in os.listdir("/proc/self/fd")) + 1)  # noqa: PTH208 - no paths wanted
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(
+            number, "w", buffering=1, closefd=False, errors="backslashreplace" if number == 2 else "strict"
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _own_state(request: dict[str, Any], mark: tuple[int, int] | None) -> None:
+    """What a new process would have of its own."""
+    os.setsid()
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    environment: dict[str, str] = request["environment"]
+    os.environ.clear()
+    os.environ.update(environment)
+    if mark is not None:
+        place, length = mark
+        # Where the system keeps this process's environment for others to see.
+        ctypes.memmove(place, os.fsencode(environment[MARK])[:length].ljust(length), length)
+    os.chdir(request["directory"])
+    sys.path[:] = [
+        *request.get("path", ()),
+        *(entry for entry in sys.path if entry not in request.get("path", ())),
+    ]
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+    asyncio.set_event_loop(None)
+
+
+def _run(request: dict[str, Any]) -> int:
+    kind, arguments = request["kind"], request["arguments"]
+    if kind == "server":
+        serve(request["socket"], request["modules"], 0)
+        return 0
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    match kind:
+        case "kernel":
+            from ipykernel.kernelapp import IPKernelApp
+
+            sys.argv = ["ipykernel_launcher", *arguments]
+            IPKernelApp.launch_instance(argv=arguments)
+        case "module":
+            sys.argv = ["-m", *arguments]
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        case _:
+            from jupyter_kfp.engine.warm.kernels import use_forks
+
+            use_forks(request["socket"])
+            sys.argv = ["-c", *arguments]
+            exec(compile(request["program"], "<string>", "exec"), main.__dict__)  # noqa: S102 - as `python -c` does
+    return 0
+
+
+def _exit_code(stop: SystemExit) -> int:
+    if stop.code is None or isinstance(stop.code, int):
+        return int(stop.code or 0)
+    sys.stderr.write(f"{stop.code}\n")
+    return 1
+
+
+def _leave(code: int) -> None:
+    """What the interpreter does at its end, without taking the server's objects apart."""
+    with contextlib.suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined]  # joins the threads, as the interpreter does
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code & 0xFF)
+
+
+def _mark_place() -> tuple[int, int] | None:
+    """Address and length of the value of ``MARK`` in the memory the system shows as this process's environment."""
+    value = os.environb.get(MARK.encode())
+    if value is None or sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    library.getenv.restype = ctypes.c_void_p
+    place = library.getenv(MARK.encode())
+    return (place, len(value)) if place else None
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _send(connection: socket.socket, answer: dict[str, int]) -> None:
+    with contextlib.suppress(OSError):  # whoever asked may be gone
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _load(modules: list[str]) -> None:
+    # ipykernel sets this for every kernel; a library loaded before must find it, too.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger has no reason to warn: nobody debugs here
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in modules:
+            with contextlib.suppress(Exception):  # the step that needs it will say what is wrong with it
+                importlib.import_module(module)
+
+
+class _Templates(BytecodeCache):
+    """Compiled templates of nbconvert, which makes a new environment for every export."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take the code, if it is known."""
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code."""
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+def _prepare() -> None:
+    """Do once what every step would do for the first time: patterns, schemas, templates, lexers."""
+    import nbformat
+    from nbconvert.exporters import HTMLExporter, TemplateExporter
+
+    make, templates = TemplateExporter._create_environment, _Templates()
+
+    def with_cache(exporter: TemplateExporter) -> Any:
+        environment = make(exporter)
+        environment.bytecode_cache = templates
+        return environment
+
+    TemplateExporter._create_environment = with_cache
+    outputs = [
+        nbformat.v4.new_output("stream", text="1"),
+        nbformat.v4.new_output("execute_result", {"text/plain": "1", "text/html": "<b>1</b>"}),
+    ]
+    cells = [
+        nbformat.v4.new_code_cell("import os  # one", outputs=outputs),
+        nbformat.v4.new_markdown_cell("# A"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    HTMLExporter().from_notebook_node(nbformat.reads(nbformat.writes(notebook), as_version=4))
+    # Each minor version has a schema of its own; this is the one of steps.
+    nbformat.reads('{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}', as_version=4)
+
+
+def serve(path: str, modules: list[str], parent: int) -> None:
+    """Load ``modules`` and answer on the socket ``path``, which appears when all is loaded."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    _load(modules)
+    server = Server(listener, parent)
+    listener.bind(f"{path}.new")
+    listener.listen(128)
+    os.rename(f"{path}.new", path)  # noqa: PTH104 - whoever sees the socket may connect
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    server.serve()
+
+
+def main() -> None:
+    """Load, announce, serve."""
+    path, kind = sys.argv[1:]
+    sys.path[0] = ""  # as for `python -c`
+    # One thread, so that this process can fork: nothing may start others behind its back.
+    if kind == "notebooks":
+        _load(list(_NOTEBOOKS))
+        _prepare()
+        serve(path, [], sys.stdin.fileno())
+    else:
+        serve(path, list(_FUNCTIONS), sys.stdin.fileno())
+
+
+if __name__ == "__main__":
+    main()
