@@ -132,7 +132,7 @@ class Run:
         from jupyter_kfp.views.graph import graph_from_ir
 
         with _opened() as store:
-            states = {task.path: task.state.value for task in store.tasks(self.id)}
+            states = {task.path: task.state.value for task in store.tasks(self.id, groups=True)}
             return graph_from_ir(store.ir(self.id), states)
 
 

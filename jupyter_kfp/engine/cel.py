@@ -10,6 +10,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.errors import JupyterKfpError
@@ -78,11 +79,11 @@ def _evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     except CELEvalError as error:
         raise _Unevaluable(_reason(error)) from error
     except (TypeError, ValueError, KeyError) as error:
-        told = str(error)
-        raise _Unevaluable("a part of it has no value" if "CELEvalError" in told else told) from error
+        raise _Unevaluable(str(error)) from error
     return _plain(result)
 
 
+@lru_cache(maxsize=256)
 def _compiled(expression: str) -> Any:
     import celpy
     from celpy import celtypes
@@ -178,6 +179,8 @@ def _reason(error: Exception) -> str:
     first = " ".join(str(details[0]).split()) if details else ""
     if kind is KeyError:
         return f"there is no {first.removeprefix(_CHANNEL)!r}"
+    if "CELEvalError" in first:
+        return "a part of it has no value"
     if first and not _REASON.match(first):
         return re.sub(r"StringType\((.*)\)", r"\1", first)
     if first.startswith("no such overload: ") and "celtypes" not in first:

@@ -89,7 +89,7 @@ class Scope:
                 continue
             found, value = self._parameter(source)
             if found and not (value is None and spec is not None and spec.optional):
-                parameters[name] = fitting(task, name, value, spec) if spec else value
+                parameters[name] = _fitting(task, name, value, spec, component) if spec else value
             elif spec is None or not (spec.optional or spec.has_default):
                 raise _missing(task, name, source)
         # Texts such as "{{$.inputs.parameters['pipelinechannel--x']}} and more" refer to the inputs above.
@@ -153,17 +153,22 @@ class Scope:
                 return self._produced.get(task, Values()).artifacts.get(name)
 
 
-def fitting(task: Task, name: str, value: Json, spec: ParameterSpec) -> Json:
-    """A value as the input's declared kind has it. As in KFP, text inputs take any value, as JSON.
+def as_text(value: Json, spec: ParameterSpec | None) -> Json:
+    """As in KFP, inputs that are texts take any value, as JSON."""
+    is_text = spec is not None and spec.kind is ParameterKind.STRING
+    return json.dumps(value) if is_text and not isinstance(value, str | None) else value
 
-    Raises InputError for a value of another kind.
+
+def _fitting(task: Task, name: str, value: Json, spec: ParameterSpec, component: Component) -> Json:
+    """A value as the input's declared kind has it. Raises InputError for a value of another kind.
+
+    What goes into a DAG is left for the tasks inside to judge: KFP declares the items of a list of no declared
+    kind as texts, whatever they are.
     """
-    if value is None:
-        return None
-    if spec.kind is ParameterKind.STRING and not isinstance(value, str):
-        value = json.dumps(value)
-    if spec.kind is ParameterKind.NUMBER_INTEGER and isinstance(value, float) and not spec.literals:
+    is_double = spec.kind is ParameterKind.NUMBER_INTEGER and isinstance(value, float) and not spec.literals
+    if value is None or component.dag is not None or is_double:
         return integral(value, spec.kind)  # type: ignore[no-any-return]
+    value = as_text(value, spec)
     try:
         return checked(name, spec, value)
     except UsageError as error:

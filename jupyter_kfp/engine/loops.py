@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kfp.engine.dataflow import InputError, Produced, Values, fitting
+from jupyter_kfp.engine.dataflow import InputError, Produced, Values
+from jupyter_kfp.engine.ir import integral
 from jupyter_kfp.engine.plan import Component, Dag, Iterator, Plan, Task, TaskOutput
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run
 def items(task: Task, component: Component, inputs: Values) -> list[Values]:
     """What goes into each iteration of a loop: the loop's own inputs, and its item.
 
-    Raises InputError if what it is to go over is no list, or an item is of another kind than declared.
+    Raises InputError if what it is to go over is no list.
     """
     iterator = task.iterator
     assert iterator is not None, "only loops have items"
@@ -27,10 +28,7 @@ def items(task: Task, component: Component, inputs: Values) -> list[Values]:
             replace(inputs, artifacts={**inputs.artifacts, iterator.item_input: (each,)}) for each in found
         ]
     spec = component.input_parameters.get(iterator.item_input)
-    values = [
-        fitting(task, iterator.item_input, item, spec) if spec else item
-        for item in _listed(task, iterator, inputs)
-    ]
+    values = [integral(item, spec.kind) if spec else item for item in _listed(task, iterator, inputs)]
     return [replace(inputs, parameters={**inputs.parameters, iterator.item_input: value}) for value in values]
 
 

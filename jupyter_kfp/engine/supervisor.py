@@ -179,13 +179,11 @@ class Supervisor:
         if progress is not None:
             self._try(path, spot, progress)
             return []
+        component = self._plan.component(spot.task)
+        names = self._context.placeholders(spot.task.display_name, path, 1)
         try:
-            inputs = spot.frame.scope.inputs(
-                spot.task,
-                self._plan.component(spot.task),
-                self._context.placeholders(spot.task.display_name, path, 1),
-            )
-            if not should_run(spot.task, inputs):
+            inputs = spot.frame.scope.inputs(spot.task, component, names)
+            if not should_run(spot.task, component, inputs):
                 self._book.never_began(path, State.SKIPPED, not_taken(spot.task.condition))
                 return self._scheduler.skip(path)
             if self._tree.is_group(path):

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_kfp.engine import cel, loops
-from jupyter_kfp.engine.dataflow import Scope, Values
+from jupyter_kfp.engine.dataflow import Scope, Values, as_text
 from jupyter_kfp.engine.ir import in_order
-from jupyter_kfp.engine.plan import Dag, Plan, Task, TaskOutput
+from jupyter_kfp.engine.plan import Component, Dag, Plan, Task, TaskOutput
 from jupyter_kfp.engine.scheduler import Node
 from jupyter_kfp.store.records import Failure, NewTask, State, TaskKind
 
@@ -153,7 +153,7 @@ class Tree:
 
     def failures(self, path: str) -> dict[str, Failure]:
         """What failed inside a box that has begun."""
-        frames = self._loops.get(path) or [self._frames[path]]
+        frames = self._loops[path] if path in self._loops else [self._frames[path]]
         return {where: why for frame in frames for where, why in frame.failures.items()}
 
     def ended(
@@ -196,9 +196,13 @@ class Tree:
         }
 
 
-def should_run(task: Task, inputs: Values) -> bool:
+def should_run(task: Task, component: Component, inputs: Values) -> bool:
     """Whether a task's condition, if it has one, holds. Raises ExpressionError if that cannot be told."""
-    return task.condition is None or cel.condition(task.condition, inputs.parameters)
+    if task.condition is None:
+        return True
+    specs = component.input_parameters
+    seen = {name: as_text(value, specs.get(name)) for name, value in inputs.parameters.items()}
+    return cel.condition(task.condition, seen)
 
 
 def is_exit_task(task: Task) -> bool:

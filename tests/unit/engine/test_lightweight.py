@@ -1,0 +1,65 @@
+import pytest
+
+from jupyter_kfp.engine.lightweight import PythonCommand, unwrap
+
+REST = ("sh", "-ec", "python3 -m kfp.dsl.executor_main", "source")
+
+
+def script(install: str) -> str:
+    return (
+        '\nif ! [ -x "$(command -v pip)" ]; then\n    python3 -m ensurepip\nfi\n\n'
+        f'PIP_DISABLE_PIP_VERSION_CHECK=1 {install} && "$0" "$@"\n'
+    )
+
+
+KFP = "python3 -m pip install --quiet --no-warn-script-location 'kfp==2.14.3' '--no-deps' 'typing-extensions>=3.7.4,<5; python_version<\"3.9\"'"
+VENV = 'export X=1\ntmp=$(mktemp -d)\npython3 -m venv "$tmp/venv" --system-site-packages\n. "$tmp/venv/bin/activate"\n'
+
+
+@pytest.mark.parametrize(
+    ("install", "packages", "options"),
+    [
+        (KFP, (), ()),
+        (f"python3 -m pip install --quiet 'yapf'  &&  {KFP}", ("yapf",), ()),
+        (f"python3 -m pip install --quiet 'a==1' 'b[x]>=2,<3'  &&  \n{VENV} {KFP}", ("a==1", "b[x]>=2,<3"), ()),
+        (f"python3 -m pip install 'kfp-kubernetes==2'  && {KFP}", ("kfp-kubernetes==2",), ()),
+        (
+            f"python3 -m pip install --index-url https://mirror.example/simple --trusted-host mirror.example 'a' && {KFP}",
+            ("a",),
+            ("--index-url", "https://mirror.example/simple", "--allow-insecure-host", "mirror.example"),
+        ),
+        (f"python3 -m pip install --index-url https://pypi.org/simple 'a' && {KFP}", ("a",), ()),
+        (f"python3 -m pip install --extra-index-url=https://x.example 'a' && {KFP}", ("a",), ("--extra-index-url", "https://x.example")),
+    ],
+)  # fmt: skip
+def test_what_a_lightweight_component_installs(
+    install: str, packages: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    assert unwrap(("sh", "-c", script(install), *REST)) == PythonCommand(REST, packages, options)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("echo", "hello"),
+        ("sh", "-c", "echo hello"),
+        ("sh", "-c", "python3 -m pip install a && python3 -m mine", "x"),
+        ("sh", "-c", 'exec "$0" "$@"', "x"),
+    ],
+)
+def test_other_commands_are_left_alone(command: tuple[str, ...]) -> None:
+    assert unwrap(command) is None
+
+
+def test_the_commands_of_this_kfp_are_known() -> None:
+    import yaml
+
+    from tests.unit.engine import pipelines
+
+    spec = yaml.safe_load(pipelines.compiled(pipelines.tolerant))
+    for executor in spec["deploymentSpec"]["executors"].values():
+        found = unwrap(executor["container"]["command"])
+        assert found is not None
+        assert (found.packages, found.options) == ((), ())
+        assert found.command[0] == "sh"
