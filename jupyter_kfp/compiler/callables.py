@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from jupyter_kfp.compiler import executors, external, graph, lazy_kfp, names, payload
 from jupyter_kfp.compiler.checks import diagnose
-from jupyter_kfp.compiler.container import component
+from jupyter_kfp.compiler.container import component, spec_type
 from jupyter_kfp.compiler.provenance import Provenance
 from jupyter_kfp.compiler.settings import apply
 from jupyter_kfp.errors import DiagnosticsError, Severity, UsageError
-from jupyter_kfp.pipeline import Json, Pipeline, Step
+from jupyter_kfp.pipeline import External, Json, ParameterType, Pipeline, Step, ValueType
 
 
 class InputError(UsageError, TypeError):
@@ -26,7 +28,7 @@ def pipeline_component(pipeline: Pipeline, provenance: Provenance | None = None)
     _check(pipeline)
     made = graph.graph_component(pipeline, provenance)
     executors.label_by_content(made.pipeline_spec, made.platform_spec)
-    return _checked(made, None)
+    return _checked(made, "", lambda task: None)
 
 
 def step_component(pipeline: Pipeline, provenance: Provenance | None = None) -> Any:
@@ -39,25 +41,56 @@ def step_component(pipeline: Pipeline, provenance: Provenance | None = None) -> 
     lazy_kfp.import_kfp()
     (step,) = pipeline.steps
     defaults = {p.name: p.default for p in pipeline.parameters if not p.required}
-    return callable_step(pipeline, step, defaults, provenance)
+    return callable_step(pipeline, replace(step, name=pipeline.name), defaults, provenance)
 
 
 def callable_step(
-    pipeline: Pipeline, step: Step, defaults: dict[str, Json], provenance: Provenance | None = None
+    pipeline: Pipeline,
+    step: Step,
+    defaults: dict[str, Json],
+    provenance: Provenance | None = None,
+    *,
+    last: bool = False,
 ) -> Any:
     """A step as a component to call by the names of its inputs; those in ``defaults`` may be left out.
 
-    The step itself travels as the default of its own input, and its options are on every task.
+    The step itself travels as the default of its own input, and its options are on every task. ``last``:
+    it is for a ``dsl.ExitHandler`` and is told the status.
     """
-    packed = payload.packed(step)
-    made = component(pipeline, step, packed, payload.command(), provenance)
+    packed = payload.packed(step, last=last)
+    made = component(pipeline, step, packed, payload.command(), provenance, last=last)
     inputs = made.component_spec.inputs
     inputs[names.STEP_NOTEBOOK].default = packed.constant
     inputs[names.STEP_NOTEBOOK].optional = True
     for name, value in defaults.items():
         inputs[names.port(name)].optional = True
         inputs[names.port(name)].default = value
-    return _checked(made, step)
+
+    def settle(task: Any) -> None:
+        task.__class__ = _task_kind()
+        apply(step.options, step.name, task)
+        for output in step.outputs:
+            if output.type.items is not None:
+                task.outputs[names.port(output.name)].channel_type = channel_type(output.type)
+
+    return _checked(made, step.name, settle)
+
+
+def callable_external(node: External, made: Any, provenance: Provenance | None) -> Any:
+    """KFP's component ``made`` of a node, with the node's options on every task."""
+
+    def settle(task: Any) -> None:
+        external.configure(node, task, provenance)
+        apply(node.options, node.name, task)
+
+    return _checked(made, node.name, settle)
+
+
+def channel_type(value_type: ValueType) -> str:
+    """The type of a channel as KFP writes it; of a list with that of its items, for loops over it."""
+    if value_type.kind is ParameterType.LIST and value_type.items is not None:
+        return f"List[{spec_type(ValueType(value_type.items))}]"
+    return spec_type(value_type)
 
 
 def _check(pipeline: Pipeline) -> None:
@@ -66,26 +99,30 @@ def _check(pipeline: Pipeline) -> None:
         raise DiagnosticsError(findings)
 
 
-def _checked(made: Any, step: Step | None) -> Any:
-    """``made``, which says better than KFP what is wrong with a call."""
+def _checked(made: Any, title: str, settle: Callable[[Any], None]) -> Any:
+    """``made``, which says better than KFP what is wrong with a call, and does ``settle`` with every task."""
     kind: Any = type(made)
-    task_kind = _task_kind()
+    # The values KFP itself gives are no inputs to name.
+    hidden = {names.STEP_NOTEBOOK} | {
+        name
+        for name, spec in (made.component_spec.inputs or {}).items()
+        if spec.type == "PipelineTaskFinalStatus"
+    }
 
     class Notebook(kind):  # type: ignore[misc]
         def __call__(self, *arguments: Any, **inputs: Any) -> Any:
-            known = [name for name in self.component_spec.inputs if name != names.STEP_NOTEBOOK]
+            known = [name for name in self.component_spec.inputs or {} if name not in hidden]
+            name = title or self.name
             if arguments:
                 raise InputError(
-                    f"{self.name!r} takes its inputs by name.", f"Write {known[0]}=... ." if known else ""
+                    f"{name!r} takes its inputs by name.", f"Write {known[0]}=... ." if known else ""
                 )
-            given = {names.port(name): value for name, value in inputs.items()}
-            problem = external.input_problem(self.name, known, self.required_inputs, given)
+            given = {names.port(n) if n not in known else n: value for n, value in inputs.items()}
+            problem = external.input_problem(name, known, self.required_inputs, given)
             if problem is not None:
                 raise InputError(*problem)
             task = super().__call__(**given)
-            if step is not None:
-                task.__class__ = task_kind
-                apply(step.options, step.name, task)
+            settle(task)
             return task
 
     made.__class__ = Notebook

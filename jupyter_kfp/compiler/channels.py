@@ -123,6 +123,17 @@ def parallel_for(loop: Loop, items: Any, name: str) -> Any:
     return group
 
 
+def exact(group: Any) -> None:
+    """Give the loops in a group of tasks, however deep, items that KFP cannot mistake."""
+    from kfp.dsl import for_loop
+
+    argument = getattr(group, "loop_argument", None)
+    if type(argument) is for_loop.LoopParameterArgument:
+        argument.__class__ = _exact_argument()
+    for inner in group.groups:
+        exact(inner)
+
+
 class _Exact(str):
     """A name that contains only the names it is told to."""
 

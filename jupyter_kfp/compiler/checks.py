@@ -19,11 +19,12 @@ from jupyter_kfp.pipeline import External, Pipeline, Step
 
 def diagnose(pipeline: Pipeline) -> tuple[Diagnostic, ...]:
     """Every finding: errors stop compiling, warnings name options KFP cannot honour in full."""
+    own = (*_pipeline(pipeline), *_parameters(pipeline), *_tasks(pipeline))
+    if pipeline.dsl is not None:  # what flows where, only the %%pipeline cell says, when it is executed
+        return own
     found = places(pipeline)
     return (
-        *_pipeline(pipeline),
-        *_parameters(pipeline),
-        *_tasks(pipeline),
+        *own,
         *connections.inputs(pipeline, found),
         *connections.order(found),
         *connections.groups(pipeline, found),
@@ -38,7 +39,7 @@ def _pipeline(pipeline: Pipeline) -> Iterator[Diagnostic]:
             f"{pipeline.name!r} is no name KFP accepts for a pipeline.",
             "Use at most 128 lower-case letters, digits and hyphens, beginning with a letter or digit.",
         )
-    if not any(nodes(pipeline.body)):
+    if not any(nodes(pipeline.body)) and pipeline.dsl is None:
         yield error(
             "no-steps",
             "The pipeline has no steps.",

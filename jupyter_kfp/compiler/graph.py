@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,8 @@ from jupyter_kfp.errors import DiagnosticsError
 from jupyter_kfp.pipeline import External, Pipeline
 
 # KFP keeps the pipeline being built in a class attribute, so only one is built at a time.
-_lock = threading.Lock()
+# Reentrant: a %%pipeline cell may itself make components of notebooks.
+_lock = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,26 @@ def graph_component(pipeline: Pipeline, provenance: Provenance | None = None) ->
     )
     title = pipeline.options.name
     built = groups.Built()
-    with _lock, warnings.catch_warnings():
+    with _lock, warnings.catch_warnings(), _explained(pipeline):
         warnings.simplefilter("ignore")
         graph = graph_component.GraphComponent(
             component_spec=spec,
-            pipeline_func=_definition(pipeline, components, provenance, built),
+            pipeline_func=_definition(pipeline, components, provenance, built, spec),
             display_name=title if title != pipeline.name else None,
         )
     repairs.mend(graph.pipeline_spec, built)
     executors.share(graph.pipeline_spec, graph.platform_spec)
     _set_defaults(graph.pipeline_spec, pipeline)
     return graph
+
+
+def _explained(pipeline: Pipeline) -> AbstractContextManager[None]:
+    """What KFP's compiler refuses is what the ``%%pipeline`` cell says, if there is one."""
+    if pipeline.dsl is None:
+        return nullcontext()
+    from jupyter_kfp.compiler import explicit
+
+    return explicit.errors_of(pipeline.dsl)
 
 
 def _components(pipeline: Pipeline, provenance: Provenance | None) -> groups.Components:
@@ -108,14 +119,21 @@ def _definition(
     components: groups.Components,
     provenance: Provenance | None,
     built: groups.Built,
+    spec: Any,
 ) -> Any:
     """The function ``@dsl.pipeline`` would decorate: takes one channel per parameter, returns the outputs.
 
-    It fills in ``built``.
+    It fills in ``built``, and in the explicit mode the outputs of ``spec``, which only the cell knows.
     """
 
     def define(*arguments: Any) -> dict[str, Any]:
         parameters = dict(zip((p.name for p in pipeline.parameters), arguments, strict=True))
+        if pipeline.dsl is not None:
+            from jupyter_kfp.compiler import explicit
+
+            outputs = explicit.define(pipeline, parameters, components, provenance, built)
+            spec.outputs = {name: explicit.output_spec(channel) for name, channel in outputs.items()}
+            return outputs
         channels = Channels(places(pipeline), parameters)
         groups.Builder(pipeline, channels, components, provenance, built).build()
         return {output.name: channels.of(output.source) for output in pipeline.outputs}

@@ -38,7 +38,7 @@ def to_text(specs: Specs, pipeline: Pipeline) -> str:
     if specs.platform.platforms:
         documents.append(json_format.MessageToDict(specs.platform))
     body = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=1_000_000_000)
-    return _header(pipeline) + str(body)
+    return _header(pipeline, _outputs(specs, pipeline)) + str(body)
 
 
 class _Dumper(_Base):  # type: ignore[misc]  # chosen when the module loads
@@ -87,7 +87,18 @@ _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(dict, _represent_mapping)
 
 
-def _header(pipeline: Pipeline) -> str:
+def _outputs(specs: Specs, pipeline: Pipeline) -> dict[str, str]:
+    """The pipeline's outputs by type; what a ``%%pipeline`` cell hands out, only the IR knows."""
+    if pipeline.dsl is None:
+        return {output.name: str(output.type) for output in pipeline.outputs}
+    return {
+        name: ""
+        for kind in ("parameters", "artifacts")
+        for name in getattr(specs.pipeline.root.output_definitions, kind)
+    }
+
+
+def _header(pipeline: Pipeline, outputs: dict[str, str]) -> str:
     """The comment KFP's compiler begins with, in printable ASCII whatever the texts hold."""
     lines = ["PIPELINE DEFINITION", f"Name: {pipeline.name}"]
     description = (pipeline.description or pipeline.options.description).splitlines()
@@ -97,9 +108,9 @@ def _header(pipeline: Pipeline) -> str:
     for parameter in sorted(pipeline.parameters, key=lambda p: p.name):
         default = "" if parameter.required else f" [Default: {_short(json.dumps(parameter.default))}]"
         lines.append(f"   {parameter.name}: {parameter.type}{default}")
-    if pipeline.outputs:
+    if outputs:
         lines.append("Outputs:")
-    lines += [f"   {o.name}: {o.type}" for o in sorted(pipeline.outputs, key=lambda o: o.name)]
+    lines += [f"   {name}: {outputs[name]}".rstrip(": ") for name in sorted(outputs)]
     return "".join(f"# {_printable(line)}".rstrip() + "\n" for line in lines)
 
 
