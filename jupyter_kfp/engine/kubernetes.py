@@ -21,17 +21,19 @@ _NAMES = {
     "secretAsVolume": "secret (as files)",
     "configMapAsVolume": "configmap (as files)",
     "pvcMount": "volume",
-    "emptyDirMounts": "empty_dir",
     "enabledSharedMemory": "shm",
     "nodeSelector": "node_selector",
     "nodeAffinity": "affinity",
     "podAffinity": "affinity",
     "imagePullSecret": "image_pull_secret",
     "imagePullPolicy": "image_pull_policy",
-    "podMetadata": "labels or annotations",
     "genericEphemeralVolume": "ephemeral volume",
     "securityContext": "security context",
 }
+
+_OF_THE_RUN = {"serviceAccount": "service_account"}
+# The scratch directory that stands for the option `shm`.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the place of POSIX shared memory, not a scratch file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,25 @@ def platform_config(document: Mapping[str, Any]) -> PlatformConfig:
     platform = (document.get("platforms") or {}).get("kubernetes") or {}
     executors = (platform.get("deploymentSpec") or {}).get("executors") or {}
     settings = platform.get("pipelineConfig") or {}
+    # What our compiler leaves for whoever starts the run on a cluster.
+    of_the_run = platform.get("config") or {}
+    named = [_OF_THE_RUN.get(key, key) for key, value in of_the_run.items() if value]
     return PlatformConfig(
         executors={label: _executor(config) for label, config in executors.items()},
-        ignored=tuple(sorted(key for key, value in settings.items() if value and key != "workspace")),
+        ignored=tuple(
+            sorted({*named, *(key for key, value in settings.items() if value and key != "workspace")})
+        ),
     )
 
 
 def _executor(config: Mapping[str, Any]) -> ExecutorConfig:
     deadline = config.get("activeDeadlineSeconds")
-    ignored = {_NAMES.get(key, key) for key, value in config.items() if value and key not in _HONOURED}
+    ignored = {
+        name
+        for key, value in config.items()
+        if value and key not in _HONOURED
+        for name in _options(key, value)
+    }
     metadata = config.get("podMetadata") or {}
     env: dict[str, str] = {}
     for entry in config.get("fieldPathAsEnv") or ():
@@ -86,6 +98,17 @@ def _executor(config: Mapping[str, Any]) -> ExecutorConfig:
         ignored=tuple(sorted(ignored)),
         env=env,
     )
+
+
+def _options(key: str, value: Any) -> list[str]:
+    """What the options are called that a field of the configuration stands for."""
+    match key:
+        case "podMetadata":
+            return [name for name in ("labels", "annotations") if value.get(name)]
+        case "emptyDirMounts":
+            return ["shm" if mount.get("mountPath") == _SHARED_MEMORY else "empty_dir" for mount in value]
+        case _:
+            return [_NAMES.get(key, key)]
 
 
 def _variables(entries: Any, kind: str) -> tuple[SecretVariable, ...]:

@@ -21,6 +21,9 @@ _VOLUME_IMAGES = {
     "argostub/deletepvc": "deletes a volume of a cluster (PersistentVolumeClaim)",
 }
 
+# Where the compiler leaves how long a result may be reused. Its own constant would bring the whole compiler.
+_CACHE_TTL = "JUPYTER_KFP_CACHE_TTL"
+
 
 def check(plan: Plan) -> None:
     """Raise UsageError if the plan holds something that cannot run here, naming it and the task."""
@@ -81,12 +84,20 @@ def ignored(plan: Plan) -> str:
     return f"These options have no effect on a process of this machine: {'; '.join(parts)}." if parts else ""
 
 
+def _of_the_cache(task: Task, container: Container) -> Iterator[str]:
+    """Wishes about reusing results: here every run executes every task."""
+    if task.cache_key:
+        yield "cache_key"
+    if _CACHE_TTL in container.env:
+        yield "cache (for how long a result may be reused)"
+
+
 def _ignored(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
     for path, task in _tasks(plan, plan.dag):
         executor = plan.executor(task)
         if isinstance(executor, Container):
             image = executor.image
             foreign = [f"image {image}"] if image and not _PLAIN_PYTHON.fullmatch(image) else []
-            yield path, (*foreign, *executor.ignored)
+            yield path, (*foreign, *executor.ignored, *_of_the_cache(task, executor))
         elif plan.inner(task) is not None and task.retry.count:
             yield path, ("retries of a group of tasks as a whole",)
