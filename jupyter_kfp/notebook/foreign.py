@@ -7,7 +7,7 @@ import difflib
 from pathlib import Path
 
 from jupyter_kfp.errors import NotebookError
-from jupyter_kfp.notebook.blocks import Body
+from jupyter_kfp.notebook.blocks import Body, LoopBlock
 from jupyter_kfp.notebook.codes import diagnostic
 from jupyter_kfp.notebook.computed import Computed, shared_options
 from jupyter_kfp.notebook.environment import StepState
@@ -110,6 +110,8 @@ class Foreign(Computed):
                 producer = self.steps[step]
                 known = self._surely(producer, name)
                 return known if known is not None else ValueType(ArtifactType.ARTIFACT)
+            case Definition(kind=Kind.ITEM, block=LoopBlock(json=False, values=None) as loop):
+                return loop.type
             case _:
                 return None
 

@@ -641,6 +641,14 @@ def test_inputs_that_need_code_are_computed_by_a_step(library: Path) -> None:
     assert types(found.pipeline.step("train_inputs")) == {"rate": "float", "rounds": "int"}
 
 
+def test_the_item_of_a_loop_is_given_without_code(library: Path) -> None:
+    header = "%%component train --for r in [0.5, 1.5] --collect losses=loss --notebook lib.ipynb"
+    cells = ((f"{header}\nrate = r", []), ("print(losses)", ["step:show"]))
+    found = analyze_file(write(library / "top.ipynb", *cells))
+    assert shape(found) == "for(train) show"
+    assert {i.name: i.source for i in external(found).inputs} == {"rate": FromItem("for-1")}
+
+
 def test_inputs_do_not_become_names(library: Path) -> None:
     found = use(library, "rate = 0.5", ("print(rate)", ["step:later"]))
     assert codes(found) == ["K201"]
