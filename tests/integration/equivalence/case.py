@@ -11,6 +11,13 @@ A file starts with a header of ``# key: value`` lines, then cells::
     # %% [markdown]
     # Not code.
 
+    # file: other.ipynb
+    # %% [tags: step:make]
+    x = 1
+
+What follows ``# file: NAME`` is another file, beside the notebook: a notebook again, or (any other suffix)
+its text as it stands.
+
 Keys of the header:
 
 covers   what the notebook is about (required)
@@ -38,6 +45,7 @@ import nbformat
 CORPUS = Path(__file__).parents[2] / "data" / "equivalence"
 
 _HEADER = re.compile(r"# (covers|expect|params|mode): (.*)")
+_FILE = re.compile(r"(?m)^# file: (\S+)\n")
 _CELL = re.compile(r"# %%(?: \[(?:tags: (?P<tags>[^\]]*)|(?P<markdown>markdown))\])?\s*")
 _EXPECTATIONS = {
     "equal": (0, 0),
@@ -59,6 +67,7 @@ class Case:
     notebook: nbformat.NotebookNode
     params: dict[str, Any] = field(default_factory=dict)
     full: bool = False
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
@@ -117,6 +126,7 @@ def parse_cells(text: str) -> nbformat.NotebookNode:
 
 def parse_case(name: str, text: str) -> Case:
     """The case that a file of the corpus spells. Raises ValueError."""
+    text, files = split_files(text)
     header: dict[str, str] = {}
     lines = text.splitlines()
     while lines and not lines[0].startswith("# %%"):
@@ -139,7 +149,18 @@ def parse_case(name: str, text: str) -> Case:
         notebook=parse_cells("\n".join(lines)),
         params=json.loads(header.get("params", "{}")),
         full="mode" in header,
+        files=files,
     )
+
+
+def split_files(text: str) -> tuple[str, dict[str, str]]:
+    """The notebook's own text, and the contents of the files beside it. Raises ValueError."""
+    own, *parts = _FILE.split(text)
+    files = dict(zip(parts[::2], parts[1::2], strict=True))
+    for name, content in files.items():
+        if name.endswith(".ipynb"):
+            files[name] = nbformat.writes(parse_cells(content))
+    return own, files
 
 
 def corpus() -> list[Case]:

@@ -6,6 +6,7 @@ Its Run All is a kernel's, too, so that this mode also vouches for the shells of
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from .case import output_names
-from .harness import own_folder
+from .harness import own_folder, write_files
 from .outcome import Failure, PipelineRun, Refused, Verdict, judge
 from .run_all import code_cells, described
 
 
-def compare_full(notebook: nbformat.NotebookNode, directory: Path, params: dict[str, Any]) -> Verdict:
+def compare_full(
+    notebook: nbformat.NotebookNode, directory: Path, params: dict[str, Any], files: Mapping[str, str]
+) -> Verdict:
     """Run All in one kernel, the pipeline by the engine. ``JUPYTER_KFP_HOME`` is the caller's to set."""
     path = directory / "notebook.ipynb"
     nbformat.write(notebook, path)
+    write_files(files, directory)
+    write_files(files, directory / "whole")
     pipeline = _run_pipeline(path, own_folder(params, directory / "pipeline-folder"))
     results = pipeline.results if isinstance(pipeline, PipelineRun) else {}
     cells = code_cells(notebook, own_folder(params, directory / "whole-folder"))
@@ -32,7 +37,6 @@ def compare_full(notebook: nbformat.NotebookNode, directory: Path, params: dict[
 def _run_pipeline(path: Path, params: dict[str, Any]) -> PipelineRun | Refused:
     from jupyter_kfp import load
     from jupyter_kfp.errors import DiagnosticsError, Severity
-    from jupyter_kfp.runs import StoredArtifact
     from jupyter_kfp.store.records import State
 
     try:
@@ -51,13 +55,20 @@ def _run_pipeline(path: Path, params: dict[str, Any]) -> PipelineRun | Refused:
     }
     assert run.state.is_success is not bool(failures), run.error
     outputs = dict(run.outputs) if run.state.is_success else {}
-    results = {
-        name: {"artifact": {"uri": str(value.path), "metadata": dict(value.metadata)}}
-        if isinstance(value, StoredArtifact)
-        else {"value": value, "type": _kind(value)}
-        for name, value in outputs.items()
-    }
-    return PipelineRun(results, failures)
+    return PipelineRun({name: _result(value) for name, value in outputs.items()}, failures)
+
+
+def _result(value: Any) -> dict[str, Any]:
+    """An output as ``PipelineRun`` has it."""
+    from jupyter_kfp.runs import StoredArtifact
+
+    match value:
+        case StoredArtifact():
+            return {"artifact": {"uri": str(value.path), "metadata": dict(value.metadata)}}
+        case [StoredArtifact(), *_]:
+            return {"artifacts": [_result(item)["artifact"] for item in value]}
+        case _:
+            return {"value": value, "type": _kind(value)}
 
 
 def _kind(value: Any) -> str:
@@ -75,6 +86,8 @@ def _kind(value: Any) -> str:
 def _run_kernel(
     cells: list[tuple[int | None, str]], names: list[str], results: dict[str, Any], directory: Path
 ) -> dict[str, Any]:
+    if any(source.startswith("%%component") for _, source in cells):
+        cells = [(None, "%load_ext jupyter_kfp"), *cells]
     answer = directory / "whole.json"
     arguments = repr(json.dumps([names, results]))
     report = f"__import__({__name__!r}, fromlist='x').report({str(answer)!r}, {arguments}, globals())"
@@ -82,7 +95,7 @@ def _run_kernel(
         cells=[nbformat.v4.new_code_cell(source) for source in [*(source for _, source in cells), report]]
     )
     work = directory / "whole"
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     try:
         NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(work)}}).execute()
     except CellExecutionError as error:

@@ -11,8 +11,8 @@ from typing import Any
 import nbformat
 from papermill.parameterize import parameterize_notebook
 
+from .container import as_carried
 from .describe import describe
-from .fast import as_carried
 from .shell import NotebookShell
 
 _PARAMETER_TAGS = {"pipeline-parameters": "parameters"}
@@ -51,6 +51,8 @@ def run_all(
         ``{"values": {name: text}, "results": {name: text}}`` or ``{"error": {"type", "message", "cell"}}``.
     """
     shell = NotebookShell()
+    if any(source.startswith("%%component") for _, source in cells):
+        shell.load_extension()
     failure = asyncio.run(_run(shell, cells))
     if failure is not None:
         return {"error": failure}
@@ -61,7 +63,7 @@ async def _run(
     shell: NotebookShell, cells: Sequence[tuple[int | None, str]]
 ) -> dict[str, str | int | None] | None:
     for position, source in cells:
-        error = await shell.run(source)
+        error = await shell.run(source, None if position is None else f"cell-{position}")
         if error is not None:
             return {"type": error.kind, "message": error.message, "cell": position}
     return None
@@ -72,7 +74,9 @@ def described(
 ) -> dict[str, dict[str, str]]:
     """The outputs in ``space`` and those of the pipeline as texts."""
     values = {
-        name: describe(_as_declared(space[name], results.get(name, {}).get("type")))
+        name: described_items(space[name])
+        if "artifacts" in results.get(name, {}) and isinstance(space[name], list)
+        else describe(_as_declared(space[name], results.get(name, {}).get("type")))
         for name in names
         if name in space
     }
@@ -87,10 +91,21 @@ def _read(result: dict[str, Any], space: dict[str, Any]) -> str | None:
 
     if "value" in result:
         return describe(result["value"])
-    uri, metadata = result["artifact"]["uri"], result["artifact"]["metadata"]
-    if metadata.get("unbound"):
+
+    def load(artifact: dict[str, Any]) -> Any:
+        uri, metadata = artifact["uri"], artifact["metadata"]
+        return serializers.load(Path(local_path(uri)), metadata, space, uri)
+
+    if "artifacts" in result:
+        return described_items([load(artifact) for artifact in result["artifacts"]])
+    if result["artifact"]["metadata"].get("unbound"):
         return None
-    return describe(serializers.load(Path(local_path(uri)), metadata, space, uri))
+    return describe(load(result["artifact"]))
+
+
+def described_items(values: list[Any]) -> str:
+    """A collected list, item by item: what two iterations had in common they may have once each."""
+    return "\n".join(f"item {number}\n{describe(value)}" for number, value in enumerate(values))
 
 
 def _as_declared(value: Any, kind: str | None) -> Any:

@@ -49,8 +49,12 @@ class NotebookShell:
         """The globals of the notebook."""
         return self.shell.user_ns
 
-    async def run(self, source: str) -> CellError | None:
-        """Run one cell; the error that stopped it, if one did.
+    def load_extension(self) -> None:
+        """``%load_ext jupyter_kfp``, as the first cell of a notebook with ``%%component`` has it."""
+        self.shell.extension_manager.load_extension("jupyter_kfp")
+
+    async def run(self, source: str, cell_id: str | None = None) -> CellError | None:
+        """Run one cell; the error that stopped it, if one did. ``cell_id`` is what a front end says of it.
 
         All cells of a notebook run in one task, for they share one event loop and one context.
         """
@@ -61,10 +65,14 @@ class NotebookShell:
             transformed, failed = source, sys.exc_info()
         if self.shell.should_run_async(source, transformed_cell=transformed, preprocessing_exc_tuple=failed):
             result = await self.shell.run_cell_async(
-                source, store_history=True, transformed_cell=transformed, preprocessing_exc_tuple=failed
+                source,
+                store_history=True,
+                transformed_cell=transformed,
+                preprocessing_exc_tuple=failed,
+                cell_id=cell_id,
             )
         else:
-            result = self.shell.run_cell(source, store_history=True)
+            result = self.shell.run_cell(source, store_history=True, cell_id=cell_id)
         error = result.error_before_exec or result.error_in_exec
         if error is None:
             return None

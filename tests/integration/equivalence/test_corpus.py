@@ -10,32 +10,45 @@ from .outcome import Kind, Verdict
 
 # What the words of the corpus are called in the diagnostics.
 CODES = {
+    "bound-in-arm": {"K223"},
     "class-redefined": {"K209"},
     "code-state": {"K208"},
+    "collect-unbound": {"K225"},
     "cycle": {"K210"},
     "default-argument": {"K206"},
     "deleted-name": {"K204"},
     "dynamic-names": {"K222"},
+    "exit-reads": {"K227"},
     "interleaved": {"K205"},
     "last-result": {"K212"},
+    "loop-mutation": {"K226"},
+    "missing-input": {"K233"},
+    "misspelt-input": {"K234"},
     "mixed-numbers": {"K307"},
     "nested-definition": {"K207"},
+    "no-header": {"K108"},
+    "no-notebook": {"K232"},
+    "only-in-loop": {"K224"},
     "output": {"kfp-output"},
     "parameter": {"K301", "K302"},
     "process-state": {"K215", "K216"},
+    "rebound-in-loop": {"K231"},
     "reserved-name": {"K211"},
     "skipped-name": {"K202"},
     "syntax": {"K221"},
+    "text-for-boolean": {"K230"},
+    "two-places": {"K229"},
     "undefined-name": {"K201", "K203", "K213"},
     "unknown-step": {"K114"},
     "unrepeatable": {"K217"},
     "unpicklable": {"K303"},
+    "wrong-branch": {"K228"},
 }
 
 
 @pytest.mark.parametrize("case", corpus(), ids=lambda case: case.name)
 def test_corpus(case: Case, zygotes, tmp_path):
-    verdict = compare_fast(case.notebook, zygotes.of(heavy=case.heavy), tmp_path, case.params)
+    verdict = compare_fast(case.notebook, zygotes.of(heavy=case.heavy), tmp_path, case.params, case.files)
     check(case, verdict)
 
 

@@ -22,4 +22,4 @@ def test_full(case: Case, tmp_path, monkeypatch):
         pytest.skip("what is promised is the warning, which the fast mode checks")
     monkeypatch.setenv("JUPYTER_KFP_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("JUPYTER_KFP_STORE_URL", raising=False)
-    check(case, compare_full(case.notebook, tmp_path, case.params))
+    check(case, compare_full(case.notebook, tmp_path, case.params, case.files))
