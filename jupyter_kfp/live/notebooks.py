@@ -48,7 +48,8 @@ def run_notebook(path: Path, given: Mapping[str, Any], space: dict[str, Any]) ->
     failure = execute(document, path.parent, {_CALLERS: os.pathsep.join([*callers, str(path)])})
     if failure is not None:
         raise LiveError(f"{path.name} failed{failure.place}: {failure.message}", "", failure.details)
-    return _loaded(Path(directory.name), space)
+    found = _loaded(Path(directory.name), space)
+    return {output.name: found[output.name] for output in reading.outputs}
 
 
 def _document(reading: Reading, values: Mapping[str, Any], directory: Path) -> NotebookNode:
