@@ -75,7 +75,7 @@ class PipelineMagics(Magics):
             if isinstance(call.func, ast.Name)
         )
         what = f"calls {', '.join(names)}" if names else "calls no step"
-        print(f"The pipeline {what}. %kfp check compiles it, %kfp run runs it.")  # noqa: T201
+        print(f"The pipeline {what}. %kfp preview shows it, %kfp run runs it.")  # noqa: T201
 
     def _check(self, words: list[str]) -> None:
         from jupyter_kfp.views.tables import diagnostics_view, plain

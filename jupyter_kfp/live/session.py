@@ -43,9 +43,10 @@ class Session:
         if error is None:
             self.status = FinalStatus("SUCCEEDED", pipeline_task_name=step)
         else:
-            state = "CANCELED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            # The words and the codes (google.rpc.Code) that a run gives its exit step.
+            state, code = ("CANCELLED", 1) if isinstance(error, KeyboardInterrupt) else ("FAILED", 2)
             message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self.status = FinalStatus(state, error_message=message, pipeline_task_name=step)
+            self.status = FinalStatus(state, code, message, pipeline_task_name=step)
 
 
 def common(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> int:

@@ -18,6 +18,7 @@ def test_an_exit_step_has_a_status_and_leaves_nothing() -> None:
     kernel.session.ended("train", None)
     kernel.run("%%component notify --on-exit\nseen.append(status)")
     failed, ended = kernel["seen"]
+    assert (failed.state, failed.error_code) == ("changed", 2)
     assert (failed.error_message, failed.pipeline_task_name) == (
         "ZeroDivisionError: division by zero",
         "train",
@@ -28,7 +29,7 @@ def test_an_exit_step_has_a_status_and_leaves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state"), [(ValueError("a"), "FAILED"), (KeyboardInterrupt(), "CANCELED"), (None, "SUCCEEDED")]
+    ("error", "state"), [(ValueError("a"), "FAILED"), (KeyboardInterrupt(), "CANCELLED"), (None, "SUCCEEDED")]
 )
 def test_the_status_is_that_of_the_last_step(error: BaseException | None, state: str) -> None:
     kernel = Kernel(seen=[])

@@ -204,7 +204,7 @@ def test_warnings_of_what_cannot_travel(shell: Shell) -> None:
 
 def test_a_pipeline_cell_is_read_and_not_run(shell: Shell) -> None:
     text = shell.run("%%pipeline\ndata = prepare()\nwith dsl.If(True):\n    train(data=data.output)")
-    assert text == "The pipeline calls prepare, train. %kfp check compiles it, %kfp run runs it.\n"
+    assert text == "The pipeline calls prepare, train. %kfp preview shows it, %kfp run runs it.\n"
     assert "line 3: " in shell.run("%%pipeline\nx = 1\ny = = 2")
     assert "is no option" in shell.run("%%pipeline --fast\nx = 1")
 
