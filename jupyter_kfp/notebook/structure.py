@@ -200,12 +200,14 @@ class Structure(Foreign):
         self._define(frame.item, Kind.ITEM, cell.cell, frame.line, type=known, block=loop)
         shared = {frame.items} if frame.items.isidentifier() and frame.items in self.environment else set()
         self._aliases.pop(frame.item, None)
-        for name in sorted(shared | ({loop.values.name} if loop.values is not None else set())):
-            if known is None:
-                self._relate_names(frame.item, name)
+        if known is None:
+            # What the helper list shares with the notebook's names, the item may; the list nobody else sees.
+            helper = {loop.values.name} if loop.values is not None else set()
+            for name in sorted(shared | helper):
+                self._relate_names(frame.item, name, helper)
 
-    def _relate_names(self, name: str, other: str) -> None:
-        group = ({other} | self._aliases.get(other, frozenset())) - {name}
+    def _relate_names(self, name: str, other: str, hidden: set[str]) -> None:
+        group = ({other} | self._aliases.get(other, frozenset())) - {name} - hidden
         self._aliases[name] = self._aliases.get(name, frozenset()) | group
         for member in group:
             self._aliases[member] = self._aliases.get(member, frozenset()) | {name}
@@ -233,8 +235,9 @@ class Structure(Foreign):
                 self.closed[name] = loop
         for target, (name, cell, line) in loop.collect.items():
             element = self._element(loop, name)
-            if element is None:
-                message = f"nothing in the loop over {loop.frame.items} binds `{name}`, so there is nothing to collect."
+            if element is None or not _surely_bound(element):
+                nothing = "nothing in the loop over" if element is None else "not every iteration over"
+                message = f"{nothing} {loop.frame.items} binds `{name}`, so there is nothing to collect."
                 self.diagnostics.append(
                     diagnostic("K225", message, cell=cell, line=line, step=loop.first, name=f"`{name}`")
                 )
@@ -286,7 +289,8 @@ class Structure(Foreign):
         self.hidden |= frozenset(made)
         self.environment = {n: d for n, d in environment.items() if n not in made}
         self.environment |= self._exit_names  # of its earlier cells
-        self._define("status", Kind.STATUS, cell.cell, 1)
+        if "status" not in self._exit_names:
+            self._define("status", Kind.STATUS, cell.cell, 1)
         self._aliases = {}
         self._step_cell(cell, reading)
         self.exit = self.steps[reading.name]
@@ -324,6 +328,13 @@ class Structure(Foreign):
                 )  # fmt: skip
                 if found not in self.diagnostics:
                     self.diagnostics.append(found)
+
+
+def _surely_bound(definition: Definition) -> bool:
+    """Whether every arm of the branches a definition comes from leaves the name bound."""
+    return definition.kind is not Kind.CHOICE or all(
+        d is not None and _surely_bound(d) for d in definition.choices
+    )
 
 
 def _united(one: dict[str, frozenset[str]], other: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:

@@ -26,7 +26,7 @@ CODES = {
     "misspelt-input": {"K234"},
     "mixed-numbers": {"K307"},
     "nested-definition": {"K207"},
-    "no-header": {"K108"},
+    "no-header": {"K128"},
     "no-notebook": {"K232"},
     "only-in-loop": {"K224"},
     "output": {"kfp-output"},

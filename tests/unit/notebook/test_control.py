@@ -507,6 +507,35 @@ def test_collecting_what_no_iteration_binds() -> None:
     assert codes(found) == ["K225"]
 
 
+def test_collecting_what_only_some_iterations_bind() -> None:
+    found = analysis_of("# %%\n%%component b --for i in [1, 2] --collect ys=y --if i > 1\ny = i")
+    (problem,) = found.diagnostics
+    assert (problem.code, problem.step) == ("K225", "b")
+    assert "not every iteration over [1, 2] binds `y`" in problem.message
+
+
+def test_a_changed_item_is_told_by_the_names_of_the_notebook() -> None:
+    found = analysis_of("""
+        # %% step:a
+        rows = [[1], [2]]
+        # %%
+        %%component b --for row in rows
+        row.append(0)
+        """)
+    (problem,) = found.diagnostics
+    assert (problem.code, problem.step) == ("K226", "b")
+    assert "changes `rows` of before the loop" in problem.message
+
+
+def test_an_item_nobody_else_sees_may_change() -> None:
+    found = analysis_of("""
+        # %%
+        %%component b --for row in [[n] for n in range(2)] --collect rows=row
+        row.append(0)
+        """)
+    assert shape(found) == "list_row for(b)"
+
+
 def test_a_loop_reads_what_its_own_iterations_could_change() -> None:
     found = analysis_of("""
         # %% step:a
@@ -541,6 +570,18 @@ def test_an_exit_step() -> None:
     tell = found.pipeline.step("tell")
     assert [i.name for i in tell.inputs] == ["channel"]
     assert tell.outputs == ()
+
+
+def test_an_exit_step_of_two_cells_that_read_its_status() -> None:
+    found = analysis_of("""
+        # %%
+        %%component tell --on-exit
+        words = [status.state]
+        # %%
+        %%component tell --on-exit
+        print(words, status.error_message)
+        """)
+    assert shape(found) == "exit[tell]()"
 
 
 def test_an_exit_step_cannot_read_what_steps_make() -> None:
