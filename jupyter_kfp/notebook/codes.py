@@ -67,6 +67,7 @@ RULES: dict[str, Rule] = {
     "K305": Rule(_ERROR, "Assign {name} in the step, or remove it from `outputs`."),
     "K307": Rule(_WARNING, "Write all of them as floats (1.0) or annotate list[float]; or make them in a step."),
     "K306": Rule(_ERROR, "Read it from the environment and give the step `secret: NAME:KEY=VARIABLE`."),
+    "K308": Rule(_WARNING, "Take {name} out of the metrics, or assign it in a step ({name} = {name})."),
     # pitfalls
     "K401": Rule(_WARNING, "Say what the step needs, for instance `#| memory: 16G` and `#| gpu: 1`."),
     "K402": Rule(_WARNING, "Begin a step at each phase (`step:load`, `step:train`, …): the code itself can stay as it is."),

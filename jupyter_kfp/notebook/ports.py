@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
 
 from jupyter_kfp.notebook.blocks import Block, Body, BranchBlock, LoopBlock
+from jupyter_kfp.notebook.codes import diagnostic
 from jupyter_kfp.notebook.environment import StepState
 from jupyter_kfp.notebook.evidence import CONTAINERS
-from jupyter_kfp.notebook.reading import NamedOutput, Reading
+from jupyter_kfp.notebook.needs import ARTIFACT
+from jupyter_kfp.notebook.reading import NamedOutput, Reading, StepCell
 from jupyter_kfp.notebook.syntax import counted
 from jupyter_kfp.notebook.travel import OBJECTS
 from jupyter_kfp.notebook.units import Definition, Kind, Unit
@@ -56,7 +59,10 @@ class PortBuilder(Verdicts):
                 if unit.cell < step.first_cell and self._wanted(unit, step):
                     self._carry(step, unit)
             self._forced(step)
-        self._pipeline_outputs(reading)
+        if reading.dsl is not None:
+            self._explicit_outputs(reading.dsl)
+        else:
+            self._pipeline_outputs(reading)
         for step in list(flow.steps.values()):
             self._unite_aliases(step)
         self._travelling_code()
@@ -74,7 +80,10 @@ class PortBuilder(Verdicts):
             name=reading.name,
             body=body,
             parameters=tuple(flow.parameters),
-            outputs=tuple(self._pipeline_output(name, d) for name, d in self.outputs.items()),
+            outputs=tuple(self._pipeline_output(name, d) for name, d in self.outputs.items())
+            if reading.dsl is None
+            # What they are is for the %%pipeline cell to say.
+            else tuple(PipelineOutput(o.name, ARTIFACT, Constant(None)) for o in reading.outputs),
             description=reading.description,
             options=reading.options,
         )
@@ -95,11 +104,32 @@ class PortBuilder(Verdicts):
                 case _:
                     pass
 
+    def _explicit_outputs(self, cell: StepCell) -> None:
+        """What the ``%%pipeline`` cell takes from steps: ``task.outputs["name"]``."""
+        if cell.python.error is not None:
+            error = cell.python.error
+            self.diagnostics.append(
+                diagnostic("K221", f"syntax error: {error.message}.", cell=cell.cell, line=error.line)
+            )
+        tree = cell.python.tree
+        texts = (
+            {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)} if tree is not None else set()
+        )
+        for step in list(self.flow.steps.values()):
+            for name in step.versions:
+                if name in texts and self._is_value(step, name):
+                    self._leave(step, name)
+
     def _pipeline_outputs(self, reading: Reading) -> None:
         for output in reading.outputs:
             definition = self.flow.outputs_at[output.cell].get(output.name)
             if definition is None or definition.kind in (Kind.CODE, Kind.PREAMBLE, Kind.DELETED):
                 self._not_an_output(output, definition)
+                continue
+            if output.metric and definition.kind is Kind.PARAMETER:
+                # Kale logs parameters as metrics, too; KFP shows them with the run, and hands out only what a step made.
+                message = f"`{output.name}` is a parameter that no step changes: it is shown as the run's parameter, not as a metric."
+                self._report("K308", message, None, output.name, cell=output.cell, line=output.line)
                 continue
             self._provide(definition, "the pipeline's output", None)
             if output.metric:

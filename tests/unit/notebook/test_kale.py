@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jupyter_kfp.compiler import diagnose
 from jupyter_kfp.errors import Severity
+from jupyter_kfp.notebook import analyze
 from jupyter_kfp.notebook.roles import Reading, assign_roles
 from jupyter_kfp.notebook.source import parse_notebook
 from jupyter_kfp.options import Secret, Volume
@@ -182,6 +184,16 @@ def test_what_the_panel_writes_into_every_notebook_is_no_warning() -> None:
         "volumes": [{"name": "n", "mount_point": "/d", "type": "pvc", "snapshot": False}],
     }
     assert kale(**panel).diagnostics == ()
+
+
+def test_a_parameter_among_the_metrics_is_left_out_with_a_warning() -> None:
+    cells = [("d = 5", ["pipeline-parameters"]), ("x: int = d * 2", ["step:a"]), ("print(d)\nprint(x)", ["pipeline-metrics"])]  # fmt: skip
+    written = [{"cell_type": "code", "source": source, "metadata": {"tags": tags}} for source, tags in cells]
+    analysis = analyze(parse_notebook(json.dumps({"nbformat": 4, "metadata": {}, "cells": written}), "nb"))
+    (warning,) = analysis.diagnostics
+    assert (warning.code, warning.severity, warning.cell, warning.line) == ("K308", Severity.WARNING, 2, 1)
+    assert [output.name for output in analysis.pipeline.outputs] == ["x"]
+    assert diagnose(analysis.pipeline) == ()
 
 
 def test_settings_of_new_volumes_are_said_where_there_is_one() -> None:
