@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kfp.errors import Severity
 from jupyter_kfp.live.errors import LiveError
 from jupyter_kfp.live.inputs import check_names, typed
+from jupyter_kfp.options import StepOptions
 from jupyter_kfp.pipeline import (
     ArtifactType,
     Code,
@@ -32,7 +35,12 @@ _LOG_LINES = 20
 
 
 def run_component(
-    component: str, directory: Path, name: str, given: Mapping[str, Any], space: dict[str, Any]
+    component: str,
+    directory: Path,
+    name: str,
+    given: Mapping[str, Any],
+    space: dict[str, Any],
+    options: StepOptions | None = None,
 ) -> dict[str, Any]:
     """Run the component or pipeline in KFP's YAML that ``component`` names; its outputs by name.
 
@@ -42,12 +50,13 @@ def run_component(
         name: The step's.
         given: The inputs. For an artifact it is an artifact object, or any value that can travel.
         space: The notebook's namespace, which such values may refer to.
+        options: Those of the step.
 
     Raises:
         LiveError: an input is not what it takes, or the run failed.
         JupyterKfpError: there is no such component, or this machine cannot run it; it says what is missing.
     """
-    from jupyter_kfp.compiler import compile_pipeline
+    from jupyter_kfp.compiler import compile_pipeline, diagnose
     from jupyter_kfp.engine import launch
     from jupyter_kfp.notebook.control import CellControl
     from jupyter_kfp.notebook.externals import interface
@@ -61,7 +70,10 @@ def run_component(
     # A run reads what it is given from files; they are copied into it before it ends.
     with tempfile.TemporaryDirectory(prefix="jupyter-kfp-") as files:
         values = _Values(Path(files), space, free_name("inputs", {name}))
-        pipeline = _pipeline(spec, name, where, given, values)
+        pipeline = _pipeline(spec, name, where, given, values, options or StepOptions())
+        for finding in diagnose(pipeline):
+            if finding.severity is Severity.WARNING:
+                print(f"Warning: {finding.message} {finding.remedy}", file=sys.stderr)  # noqa: T201 - to the cell's output
         handle = launch.start(compile_pipeline(pipeline), options=launch.RunOptions(source_dir=directory))
         run = Run(handle.id, handle).wait()
     if run.state.value != "SUCCEEDED":
@@ -106,7 +118,14 @@ class _Values:
         return Step(self.name, (Code(imports + "\n".join(self.lines), 0),), outputs=tuple(self.outputs))
 
 
-def _pipeline(spec: Interface, name: str, where: str, given: Mapping[str, Any], values: _Values) -> Pipeline:
+def _pipeline(
+    spec: Interface,
+    name: str,
+    where: str,
+    given: Mapping[str, Any],
+    values: _Values,
+    options: StepOptions,
+) -> Pipeline:
     from jupyter_kfp.notebook.naming import pipeline_name
 
     inputs: list[Input] = []
@@ -118,7 +137,7 @@ def _pipeline(spec: Interface, name: str, where: str, given: Mapping[str, Any], 
             parameter = Parameter(port, declared.type, required=declared.required)
             inputs.append(Input(port, declared.type, Constant(typed(where, "input", value, parameter))))
     outputs = tuple(Output(port, kind) for port, kind in spec.outputs.items())
-    external = External(name, spec.component, tuple(inputs), outputs)
+    external = External(name, spec.component, tuple(inputs), outputs, options=options)
     body: tuple[Node, ...] = (values.step(), external) if values.lines else (external,)
     results = tuple(PipelineOutput(o.name, o.type, FromStep(name, o.name)) for o in outputs)
     return Pipeline(pipeline_name(name), body, outputs=results)

@@ -45,7 +45,9 @@ def run_notebook(path: Path, given: Mapping[str, Any], space: dict[str, Any]) ->
     directory = tempfile.TemporaryDirectory(prefix="jupyter-kfp-")
     _left.append(directory)
     document = _document(reading, values, Path(directory.name))
-    failure = execute(document, path.parent, {_CALLERS: os.pathsep.join([*callers, str(path)])})
+    # The front end tells %kfp in a kernel which notebook that serves; here, we are the front end.
+    told = {_CALLERS: os.pathsep.join([*callers, str(path)]), "JPY_SESSION_NAME": str(path)}
+    failure = execute(document, path.parent, told)
     if failure is not None:
         raise LiveError(f"{path.name} failed{failure.place}: {failure.message}", "", failure.details)
     found = _loaded(Path(directory.name), space)

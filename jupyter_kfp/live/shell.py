@@ -128,7 +128,7 @@ class ComponentCells(ast.NodeTransformer):
             number = next(_numbers)
             space = self._shell.user_ns
             _runs[number] = CellRun(
-                self.session, cell, space, lambda given: self._call(cell, given), lambda: _runs.pop(number)
+                self.session, cell, space, lambda given: self._call(read, given), lambda: _runs.pop(number)
             )
             run = f"__import__('jupyter_kfp.live.shell', fromlist=['']).run_of({number})"
             interactivity = self._shell.ast_node_interactivity
@@ -184,7 +184,7 @@ class ComponentCells(ast.NodeTransformer):
                     file=sys.stderr,
                 )
 
-    def _call(self, cell: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _call(self, cell: LiveCell, given: Mapping[str, Any]) -> Mapping[str, Any]:
         from jupyter_kfp.live.errors import LiveError
 
         try:
@@ -194,8 +194,8 @@ class ComponentCells(ast.NodeTransformer):
                 return run_notebook(self._directory / cell.control.notebook, given, self._shell.user_ns)
             from jupyter_kfp.live.components import run_component
 
-            space = self._shell.user_ns
-            return run_component(cell.control.component, self._directory, cell.name, given, space)
+            name, space = cell.control.component, self._shell.user_ns
+            return run_component(name, self._directory, cell.name, given, space, cell.options)
         except LiveError:
             raise
         except JupyterKfpError as error:

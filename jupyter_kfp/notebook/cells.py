@@ -11,10 +11,11 @@ from jupyter_kfp.errors import Diagnostic, Severity
 from jupyter_kfp.notebook.control import CellControl, read_control
 from jupyter_kfp.notebook.header import read_flags, read_header, read_options
 from jupyter_kfp.notebook.naming import step_name_problem
-from jupyter_kfp.notebook.spellings import Findings
+from jupyter_kfp.notebook.spellings import Findings, StepLayers
 from jupyter_kfp.notebook.symbols import CodeFacts, SymbolIndex
 from jupyter_kfp.notebook.syntax import counted, transform
 from jupyter_kfp.notebook.walk import Walker
+from jupyter_kfp.options import StepOptions
 from jupyter_kfp.pipeline import ValueType
 
 
@@ -23,7 +24,8 @@ class LiveCell:
     """A ``%%component`` cell, as the kernel needs it.
 
     ``code`` is the cell without its header (lines keep their numbers), ``line`` and ``header`` are where
-    that stands and what it is; ``problems`` are the errors in it.
+    that stands and what it is; ``problems`` are the errors in it. ``options`` are what a component from
+    elsewhere (``--from``) runs with; for any other cell they are those of its pipeline's step alone, and None.
     """
 
     name: str
@@ -32,6 +34,7 @@ class LiveCell:
     header: str
     control: CellControl
     problems: tuple[Diagnostic, ...]
+    options: StepOptions | None = None
 
 
 @lru_cache(maxsize=8)
@@ -39,16 +42,20 @@ def live_cell(source: str) -> LiveCell:
     """Read a ``%%component`` cell. What is wrong with its header is in the result."""
     header = read_header(source)
     findings = Findings()
-    name, _, controls = read_flags(header, 0, findings)
-    read_options(header, 0, findings)
+    name, flags, controls = read_flags(header, 0, findings)
+    lines = read_options(header, 0, findings)
     control = read_control(controls, 0, findings)
     line = header.line or 1
     if problem := step_name_problem(name):
         findings.error("K111", problem, "Write for instance `%%component train_model`.", 0, line)
+    options, text = None, f"%%component {header.flags}".rstrip()
+    if control.component:
+        text = "\n".join([text, *(f"#|{option}" for _, option in header.options)])
+        layers = StepLayers(name, findings)
+        layers.add((lines, flags), 0)
+        options = layers.merged()
     problems = tuple(d for d in findings.items if d.severity is Severity.ERROR)
-    return LiveCell(
-        name, counted(header.code), line, f"%%component {header.flags}".rstrip(), control, problems
-    )
+    return LiveCell(name, counted(header.code), line, text, control, problems, options)
 
 
 def names_bound(source: str) -> tuple[str, ...]:

@@ -29,11 +29,16 @@ def train(data: dsl.Input[dsl.Dataset], model: dsl.Output[dsl.Model], n: int = 1
 def breaks():
     raise ValueError("this one breaks")
 
+@dsl.component(base_image="python:3.11")
+def tells() -> str:
+    import os
+    return os.environ["TOLD"]
+
 @dsl.container_component
 def contained():
     return dsl.ContainerSpec(image="alpine:3", command=["no-such-program-here"])
 
-for component in (add, train, breaks, contained):
+for component in (add, train, breaks, tells, contained):
     compiler.Compiler().compile(component, component.name + ".yaml")
 """
 CELLS = {
@@ -44,6 +49,8 @@ CELLS = {
     "fitted": "from pathlib import Path\nmodel, Path(model.path).read_text(), model.metadata, model.uri == model.path, Output",
     "fit again": "%%component fit --from train.yaml\ndata = model",
     "fitted again": "type(model).__name__, Path(model.path).read_text()",
+    "options": "%%component tells --from tells.yaml --packages pandas\n#| env: {TOLD: by an option}",
+    "with options": "Output",
     "breaks": "%%component breaks --from breaks.yaml",
     "contained": "%%component contained --from contained.yaml",
     "no input": "%%component add --from add.yaml\na = 3\nc = 1",
@@ -68,6 +75,12 @@ def test_a_component(shown: Look) -> None:
     assert "'{\"a\": 1}{\"a\": 1}', {'n': 2}, True, 'done')" in " ".join(fitted.split())
     (again,) = shown("fitted again").results
     assert "('Model', '{\"a\": 1}{\"a\": 1}')" in again
+
+
+def test_a_component_runs_with_the_options_of_its_cell(shown: Look) -> None:
+    assert shown("with options").results == ("'by an option'",)
+    assert "Warning: " in shown("options").text
+    assert "packages" in shown("options").text
 
 
 def test_a_component_that_does_not_work(shown: Look) -> None:
