@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, NotebookError, Severity
 from jupyter_kfp.notebook.checks import check_secrets, check_side_channels
+from jupyter_kfp.notebook.kernels import read_foreign
+from jupyter_kfp.notebook.pitfalls import check_pitfalls
 from jupyter_kfp.notebook.ports import PortBuilder
 from jupyter_kfp.notebook.roles import Reading, assign_roles
 from jupyter_kfp.notebook.source import Notebook, read_notebook
 from jupyter_kfp.notebook.structure import Structure
-from jupyter_kfp.pipeline import Pipeline
+from jupyter_kfp.pipeline import Code, Pipeline
 
 __all__ = ["Analysis", "analyze", "analyze_file"]
 
@@ -58,11 +60,16 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
     def open_notebook(path: Path) -> Pipeline:
         return _nested(path, above)
 
+    if notebook.kernel is not None:
+        reading, pipeline = read_foreign(notebook)
+        return Analysis(reading, pipeline, reading.diagnostics)
     reading = assign_roles(notebook)
     flow = Structure(reading, open_notebook)
     flow.run()
     builder = PortBuilder(flow)
     pipeline = builder.build()
+    if reading.dsl is not None:
+        pipeline = replace(pipeline, dsl=Code(reading.dsl.source, reading.dsl.cell))
     owners = {cell.cell: step.name for step in reading.steps for cell in step.cells}
     travelling = [
         *reading.preamble,
@@ -75,6 +82,7 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
         *flow.diagnostics,
         *builder.diagnostics,
         *check_side_channels(reading, flow.imports),
+        *check_pitfalls(reading, pipeline),
         *check_secrets(travelling, owners),
     }
     order = sorted(

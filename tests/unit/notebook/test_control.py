@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.notebook.writing import analysis_of, codes, types
 
 from jupyter_kfp.errors import Severity
 from jupyter_kfp.notebook import Analysis, analyze_file
@@ -26,9 +25,12 @@ from jupyter_kfp.pipeline import (
     Node,
     Source,
     Step,
-    Test as Comparison,
     walk,
 )
+from jupyter_kfp.pipeline import (
+    Test as Comparison,
+)
+from tests.unit.notebook.writing import analysis_of, codes, types
 
 
 def outline(body: tuple[Node, ...]) -> str:
@@ -519,7 +521,7 @@ def test_a_changed_item_is_told_by_the_names_of_the_notebook() -> None:
         # %% step:a
         rows = [[1], [2]]
         # %%
-        %%component b --for row in rows
+        %%component b --for row in rows --parallelism 2
         row.append(0)
         """)
     (problem,) = found.diagnostics
@@ -758,3 +760,36 @@ def test_a_component_from_a_file(tmp_path: Path) -> None:
         "scaled": "Dataset",
     }
     assert "measure" not in {n.name for n in walk(found.pipeline.body) if isinstance(n, Step)}
+
+
+# ------------------------------------------------------------------ the explicit mode
+
+
+def test_the_pipeline_in_kfps_own_dsl() -> None:
+    found = analysis_of("""
+        # %% step:make
+        data = [1]
+        other = 2
+        # %% step:show
+        print(data)
+        # %%
+        %%pipeline
+        made = make()
+        with dsl.If(made.outputs["other"] > 1):
+            show(data=made.outputs["data"])
+        result = made.outputs["data"]
+        # %% outputs
+        result
+        """)
+    assert found.ok, found.diagnostics
+    pipeline = found.pipeline
+    assert pipeline.dsl is not None
+    assert pipeline.dsl.cell == 2
+    assert "dsl.If" in pipeline.dsl.source
+    assert set(types(pipeline.step("make"))) == {"data", "other"}
+    assert [output.name for output in pipeline.outputs] == ["result"]
+
+
+def test_a_pipeline_cell_that_is_no_python() -> None:
+    found = analysis_of("# %% step:a\nx = 1\n# %%\n%%pipeline\na(\n")
+    assert [(d.code, d.cell) for d in found.diagnostics] == [("K221", 1)]
