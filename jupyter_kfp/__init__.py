@@ -22,10 +22,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_kfp.api import Run, load, run
+    from jupyter_kfp.api import Run, load, run, submit
     from jupyter_kfp.components import component_from_notebook, pipeline_from_notebook
     from jupyter_kfp.errors import Diagnostic, DiagnosticsError, JupyterKfpError, NotebookError, UsageError
     from jupyter_kfp.magics import load_ipython_extension, unload_ipython_extension
+    from jupyter_kfp.remote.trigger import trigger
     from jupyter_kfp.runtime.artifacts import (
         HTML,
         Artifact,
@@ -57,14 +58,17 @@ __all__ = [
     "load_ipython_extension",
     "pipeline_from_notebook",
     "run",
+    "submit",
+    "trigger",
     "unload_ipython_extension",
 ]
 
 _HOMES = {
-    "jupyter_kfp.api": ("Run", "load", "run"),
+    "jupyter_kfp.api": ("Run", "load", "run", "submit"),
     "jupyter_kfp.components": ("component_from_notebook", "pipeline_from_notebook"),
     "jupyter_kfp.errors": ("Diagnostic", "DiagnosticsError", "JupyterKfpError", "NotebookError", "UsageError"),
     "jupyter_kfp.magics": ("load_ipython_extension", "unload_ipython_extension"),
+    "jupyter_kfp.remote.trigger": ("trigger",),
     "jupyter_kfp.runtime.artifacts": (
         "Artifact", "ClassificationMetrics", "Dataset", "HTML", "Markdown", "Metrics", "Model",
     ),

@@ -18,8 +18,10 @@ if TYPE_CHECKING:  # only what reads a notebook imports the analysis, and only r
     from jupyter_kfp.notebook import Analysis
     from jupyter_kfp.pipeline import Json, Pipeline
     from jupyter_kfp.views.model import Graph
+    from jupyter_kfp.remote.submit import Options, Submission
+    from jupyter_kfp.store.records import Origin
 
-__all__ = ["LoadedPipeline", "Run", "StepRun", "StoredArtifact", "load", "parse_parameters", "run"]
+__all__ = ["LoadedPipeline", "Run", "StepRun", "StoredArtifact", "load", "parse_parameters", "run", "submit"]
 
 _IR_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
@@ -40,6 +42,19 @@ def run(path: str | Path, /, **parameters: Json) -> Run:
 
 
 def parse_parameters(ir_text: str, pairs: Iterable[str]) -> dict[str, Json]:
+def submit(path: str | Path, /, options: Options | None = None, **parameters: Json) -> Run | Submission:
+    """Load a notebook or compiled pipeline and start it on a cluster, without waiting: ``submit(...).wait()`` does.
+
+    Runs on Vertex AI are not followed from here: of them there is the id and the URL only.
+
+    Raises:
+        UsageError: a parameter is wrong, or no cluster is known (`jupyter kfp profiles add`).
+        UnreachableError: the cluster cannot be used; it says why and what to do.
+    """
+    submission = load(path).submit(parameters, options)
+    return Run(submission.run_id) if submission.followed else submission
+
+
     """``NAME=VALUE`` texts as values of the types that a compiled pipeline declares.
 
     Raises:
@@ -151,17 +166,20 @@ class LoadedPipeline:
             UsageError: a parameter is unknown, missing or of another type, or this machine lacks what
                 the pipeline needs.
         """
+    def _origin(self) -> Origin:
         from dataclasses import asdict
 
-        from jupyter_kfp.engine import launch
         from jupyter_kfp.store.records import Origin
 
-        origin = Origin()
-        if self.analysis is not None:
-            known = {k: v for k, v in asdict(self._provenance()).items() if v is not None}
-            origin = Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
+        if self.analysis is None:
+            return Origin()
+        known = {k: v for k, v in asdict(self._provenance()).items() if v is not None}
+        return Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
+
+        from jupyter_kfp.engine import launch
+
         options = launch.RunOptions(source_dir=self.path.absolute().parent, max_parallel=max_parallel)
-        handle = launch.start(self.compile(), parameters or {}, origin=origin, options=options)
+        handle = launch.start(self.compile(), parameters or {}, origin=self._origin(), options=options)
         return Run(handle.id, handle)
 
     def run(self, /, **parameters: Json) -> Run:
@@ -175,6 +193,14 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
+    def submit(
+        self, parameters: Mapping[str, Json] | None = None, options: Options | None = None
+    ) -> Submission:
+        """Start a run on a cluster and return at once. Raises as :func:`submit`."""
+        from jupyter_kfp.remote import submit
+
+        return submit.submit(self.compile(), parameters, origin=self._origin(), options=options)
+
         raise UsageError(f"There is no file {path}.", "Check the path.") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text in UTF-8.", "Compile the notebook again.") from None

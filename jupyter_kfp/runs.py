@@ -1,4 +1,4 @@
-"""Runs of this machine as objects: their state, their steps, what they left.
+"""Runs as objects: their state, their steps, what they left.
 
 Nothing here reads notebooks or compiles, so that looking at runs starts quickly.
 """
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.errors import JupyterKfpError, UsageError
 from jupyter_kfp.store.records import ArtifactRecord, RunEvent, RunRecord, State, TaskRecord
 
 if TYPE_CHECKING:
@@ -46,18 +46,40 @@ def _opened() -> Iterator[Store]:
 
 
 class Run:
-    """A run of a pipeline on this machine, by its id (or the beginning of one).
+    """A run of a pipeline, here or on a cluster, by its id (or the beginning of one).
 
     Raises UsageError if there is no such run, or several.
     """
 
     def __init__(self, run_id: str, handle: Any = None) -> None:
         self._handle = handle
+        self.stale: str | None = None
+        """Why the cluster of a run could not be asked how it goes now; None if it could, or there is none."""
         if handle is not None:
             self.id = run_id
             return
         with _opened() as store:
             self.id = store.unchecked_run(run_id).id
+        self._look()
+
+    def _look(self) -> RunRecord:
+        """The run as it is now; of a run on a cluster that is away, as it was last seen."""
+        with _opened() as store:
+            record = store.unchecked_run(self.id)
+        if not _is_remote(record):
+            from jupyter_kfp.engine import launch
+
+            return launch.show(self.id)
+        if record.state.is_final:
+            return record
+        from jupyter_kfp.remote import follow
+
+        try:
+            self.stale = None
+            return follow.refresh(self.id)
+        except JupyterKfpError as error:
+            self.stale = str(error)
+            return record
 
     def __repr__(self) -> str:
         return f"<run {self.id} {self.state.value}>"
@@ -65,9 +87,7 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """All the store knows of the run itself, now."""
-        from jupyter_kfp.engine import launch
-
-        return launch.show(self.id)
+        return self._look()
 
     @property
     def state(self) -> State:
@@ -87,16 +107,63 @@ class Run:
 
     def wait(self, on_event: Callable[[RunEvent], None] | None = None) -> Run:
         """Block until the run has ended, giving every event to ``on_event``. Ctrl-C cancels the run."""
+        heard = on_event or (lambda _event: None)
+        if self._on_cluster:
+            from jupyter_kfp.remote import follow
+
+            follow.attend(self.id, heard)
+            return self
         from jupyter_kfp.engine import launch
 
-        launch.attend(self._handle or self.id, on_event or (lambda _event: None))
+        launch.attend(self._handle or self.id, heard)
         return self
+
+    @property
+    def _on_cluster(self) -> bool:
+        with _opened() as store:
+            return _is_remote(store.unchecked_run(self.id))
+
+    @property
+    def url(self) -> str | None:
+        """The web page of a run on a cluster; None for one of this machine."""
+        with _opened() as store:
+            remote = store.unchecked_run(self.id).options.get("remote")
+        return str(remote["url"]) if remote else None
 
     def cancel(self) -> None:
         """Ask the run to end. Raises UsageError if it has ended already."""
+        if self._on_cluster:
+            from jupyter_kfp.remote import follow
+
+            follow.cancel(self.id)
+            return
         from jupyter_kfp.engine import launch
 
         launch.cancel(self.id)
+
+    def retry(self) -> None:
+        """Have the cluster execute the failed tasks again, under the same id.
+
+        Raises UsageError if the run has not failed, or is of this machine.
+        """
+        if not self._on_cluster:
+            raise UsageError(f"Run {self.id} is of this machine.", "Run the pipeline again.")
+        from jupyter_kfp.remote import follow
+
+        follow.retry(self.id)
+
+    def fetch_logs(self) -> None:
+        """Bring what the steps of a run on a cluster have printed so far; nothing to do for other runs."""
+        with _opened() as store:
+            record = store.unchecked_run(self.id)
+        if not _is_remote(record) or record.state.is_final:
+            return
+        from jupyter_kfp.remote import follow
+
+        try:
+            follow.refresh_logs(self.id)
+        except JupyterKfpError as error:
+            self.stale = str(error)
 
     @property
     def outputs(self) -> Mapping[str, Any]:
@@ -134,6 +201,10 @@ class Run:
         with _opened() as store:
             states = {task.path: task.state.value for task in store.tasks(self.id, groups=True)}
             return graph_from_ir(store.ir(self.id), states)
+
+
+def _is_remote(record: RunRecord) -> bool:
+    return "remote" in record.options
 
 
 def _output(value: Any) -> Any:

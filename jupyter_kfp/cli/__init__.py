@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import imports, notebooks, runs
+from jupyter_kfp.cli import imports, notebooks, profiles, runs, submit
 
 __all__ = ["main"]
 
@@ -43,5 +43,10 @@ for _command in (
     runs.show_,
     runs.logs,
     runs.cancel,
+    runs.retry,
+    submit.submit,
+    submit.upload,
+    submit.trigger,
+    profiles.profiles,
 ):
     main.add_command(_command)

@@ -42,14 +42,14 @@ def run(
     loaded = load(notebook)
     text = loaded.compile()
     warn(loaded)
-    started = loaded.start(_parameters(text, pairs, params_file), max_parallel=max_parallel)
+    started = loaded.start(parameters_of(text, pairs, params_file), max_parallel=max_parallel)
     if detach:
         if as_json:
             print_json(started.as_dict())
         else:
             click.echo(started.id)
         return
-    _attend(started, quiet=as_json)
+    attend(started, quiet=as_json)
     document = started.as_dict()
     if as_json:
         print_json(document)
@@ -59,10 +59,10 @@ def run(
         # On one terminal the progress has just shown the tasks and their errors.
         shown_already = sys.stdout.isatty() and sys.stderr.isatty()
         show(run_view(document, tasks=not shown_already))
-    sys.exit(_exit_code(document["state"]))
+    sys.exit(exit_code(document["state"]))
 
 
-def _attend(started: Run, *, quiet: bool) -> None:
+def attend(started: Run, *, quiet: bool) -> None:
     """Wait for a run, showing how it goes; one line an event where standard error is no terminal."""
     if quiet:
         started.wait()
@@ -73,15 +73,16 @@ def _attend(started: Run, *, quiet: bool) -> None:
         started.wait(watch)
 
 
-def _parameters(ir_text: str, pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+def parameters_of(ir_text: str, pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:
     """Parameters from a file, then from ``NAME=VALUE``; text is read as the type the pipeline declares."""
     from jupyter_kfp.api import parse_parameters
 
-    values = _parameters_file(file) if file is not None else {}
+    values = parameters_file(file) if file is not None else {}
     return {**values, **parse_parameters(ir_text, pairs)}
 
 
-def _parameters_file(file: Path) -> dict[str, Any]:
+def parameters_file(file: Path) -> dict[str, Any]:
+    """Parameters from a YAML or JSON file."""
     import yaml
 
     form = "Write one `NAME: VALUE` per line."
@@ -99,7 +100,8 @@ def _parameters_file(file: Path) -> dict[str, Any]:
     return {str(name): value for name, value in found.items()}
 
 
-def _exit_code(state: str) -> int:
+def exit_code(state: str) -> int:
+    """The exit status that tells how a run ended."""
     return {"SUCCEEDED": 0, "CACHED": 0, "CANCELED": CANCELED}.get(state, 1)
 
 
@@ -111,11 +113,22 @@ def _exit_code(state: str) -> int:
 @AS_JSON
 @explained
 def runs(limit: int, pipeline: str | None, as_json: bool) -> None:
-    """List the runs of this machine, newest first."""
+    """List the runs of this machine, and those it handed to clusters, newest first."""
+    from jupyter_kfp.runs import Run
     from jupyter_kfp.store.store import open_store
 
     store = open_store()
     try:
+        listed = store.runs(limit=limit, pipeline=pipeline)
+        away: dict[str, Run] = {}
+        for record in listed:  # one look at each that is still going on; a cluster that is away is asked once
+            remote = record.options.get("remote")
+            if remote and not record.state.is_final and remote["endpoint"] not in away:
+                seen = Run(record.id)
+                if seen.stale is not None:
+                    away[remote["endpoint"]] = seen
+        for seen in away.values():
+            _say_stale(seen)
         found = store.runs(limit=limit, pipeline=pipeline)
     finally:
         store.close()
@@ -146,6 +159,15 @@ def _iso(moment: Any) -> str | None:
     return None if moment is None else str(moment.isoformat())
 
 
+def _say_stale(found: Run) -> None:
+    """Say it where a run's cluster could not be asked, and what is shown is what was last known."""
+    if found.stale is not None:
+        click.echo(
+            click.style("Warning: ", fg="yellow", bold=True) + f"{found.stale} This is what was last known.",
+            err=True,
+        )
+
+
 @click.command(name="show")
 @click.argument("run_id", metavar="RUN")
 @AS_JSON
@@ -154,7 +176,9 @@ def show_(run_id: str, as_json: bool) -> None:
     """Show one RUN: its tasks, outputs and errors."""
     from jupyter_kfp.runs import Run
 
-    document = Run(run_id).as_dict()
+    found = Run(run_id)
+    document = found.as_dict()
+    _say_stale(found)
     if as_json:
         print_json(document)
     else:
@@ -172,6 +196,8 @@ def logs(run_id: str, task: str | None) -> None:
     from jupyter_kfp.runs import Run
 
     found = Run(run_id)
+    found.fetch_logs()
+    _say_stale(found)
     if task is None:
         texts = {path: step.log for path, step in found.steps.items()}
     else:
@@ -185,6 +211,18 @@ def logs(run_id: str, task: str | None) -> None:
     from jupyter_kfp.views.tables import logs_view
 
     show(logs_view(texts))
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@explained
+def retry(run_id: str) -> None:
+    """Execute the failed tasks of RUN, which a cluster ran, again."""
+    from jupyter_kfp.runs import Run
+
+    found = Run(run_id)
+    found.retry()
+    click.echo(f"Run {found.id} goes on.", err=True)
 
 
 @click.command()

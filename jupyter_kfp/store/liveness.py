@@ -50,8 +50,8 @@ def engine_pid(run: RunRecord) -> int | None:
 
 def is_alive(run: RunRecord) -> bool:
     """Whether the recorded state can be true: the run has ended, or its engine is not known to be dead."""
-    if run.state.is_final:
-        return True
+    if run.state.is_final or "remote" in run.options:
+        return True  # of a run on a cluster only that cluster knows
     if run.pid is None:
         return datetime.now(timezone.utc) - run.created_at < _STARTING
     if run.host != socket.gethostname():

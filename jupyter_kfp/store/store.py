@@ -14,6 +14,7 @@ from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import convert, liveness, schema
 from jupyter_kfp.store.database import Database, StoreError
 from jupyter_kfp.store.location import store_url
+from jupyter_kfp.store.mirror import Mirror
 from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder, history, task_row
 from jupyter_kfp.store.records import (
     ArtifactRecord,
@@ -131,6 +132,10 @@ class Store:
     def recorder(self, run_id: str) -> RunRecorder:
         """What writes down the rest of that run's life."""
         return RunRecorder(self._database, run_id)
+
+    def mirror(self, run_id: str) -> Mirror:
+        """What writes down a run that a cluster executes."""
+        return Mirror(self._database, run_id)
 
     def _find(self, session: Session, run_id: str) -> schema.Run:
         undeferred = [undefer(schema.Run.ir)]

@@ -77,6 +77,7 @@ def create(server: Server) -> Flask:
             server.faults.put(given.get("faults", []))
             server.auth = auth.settings(given.get("auth", {}))
             server.prefix = given.get("prefix", "")
+            server.executions.hold = given.get("hold", False)
             server.requests.clear()
             server.violations.clear()
         return _json({"requests": server.requests, "violations": server.violations}, 200)

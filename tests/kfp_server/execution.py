@@ -31,11 +31,14 @@ class Executions:
     def __init__(self, objects: Objects, default_root: str) -> None:
         self._objects = objects
         self._default_root = default_root
+        self.hold = False  # leave new runs pending, as a cluster without room does
 
     def start(
         self, run_id: str, spec: dict[str, Any], platform: dict[str, Any], values: Mapping[str, Any]
     ) -> None:
         """Execute a run in the background. The caller has checked the arguments."""
+        if self.hold:
+            return
         arguments = (run_id, to_text(spec, platform), spec["pipelineInfo"]["name"], dict(values))
         threading.Thread(target=self._execute, args=arguments, daemon=True).start()
 

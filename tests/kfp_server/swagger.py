@@ -84,7 +84,11 @@ def _closed(schema: Any) -> Any:
         return [_closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _closed(value) for key, value in schema.items() if key not in ("description", "title")}
+    closed = {
+        key: _closed(value)
+        for key, value in schema.items()
+        if not (key in ("description", "title") and isinstance(value, str))
+    }
     if "$ref" in closed:
         return {"$ref": closed["$ref"]}
     if closed.get("type") == "object" and "properties" in closed and "additionalProperties" not in closed:

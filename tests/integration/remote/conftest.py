@@ -1,0 +1,59 @@
+"""One test server for all tests here; each test finds it without faults and leaves no wrong answer."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_kfp.remote.client import Client
+from jupyter_kfp.remote.http import Connection, Patience
+from jupyter_kfp.remote.profile import Profile, make
+from tests.kfp_server import process
+from tests.kfp_server.swagger import SWAGGER
+
+FAST = Patience(attempts=5, first=0.01, longest=0.05)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Cluster]:
+    if not SWAGGER.is_file():
+        pytest.skip(f"KFP's Swagger file is not here ({SWAGGER.name})")
+    with process.start(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(server: process.Cluster) -> Iterator[process.Cluster]:
+    server.control()
+    yield server
+    violations = server.violations()
+    server.control()
+    assert violations == []
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, and profiles, of the test's own."""
+    monkeypatch.setenv("JUPYTER_KFP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def profile(cluster: process.Cluster) -> Profile:
+    return make("test", endpoint=cluster.url, pipeline_root=cluster.pipeline_root)
+
+
+@pytest.fixture
+def connect(cluster: process.Cluster) -> Iterator[Callable[..., Client]]:
+    opened: list[Client] = []
+
+    def open_one(**fields: Any) -> Client:
+        given = {"endpoint": cluster.url, "timeout": 5.0, **fields}
+        opened.append(Client(Connection(make("test", **given), patience=FAST)))
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()
