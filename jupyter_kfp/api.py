@@ -15,11 +15,12 @@ from jupyter_kfp.runs import Run, StepRun, StoredArtifact
 
 if TYPE_CHECKING:  # only what reads a notebook imports the analysis, and only runs the store
     from jupyter_kfp.compiler import Provenance
+    from jupyter_kfp.compiler.export import Exported
     from jupyter_kfp.notebook import Analysis
     from jupyter_kfp.pipeline import Json, Pipeline
-    from jupyter_kfp.views.model import Graph
     from jupyter_kfp.remote.submit import Options, Submission
     from jupyter_kfp.store.records import Origin
+    from jupyter_kfp.views.model import Graph
 
 __all__ = ["LoadedPipeline", "Run", "StepRun", "StoredArtifact", "load", "parse_parameters", "run", "submit"]
 
@@ -41,7 +42,6 @@ def run(path: str | Path, /, **parameters: Json) -> Run:
     return load(path).run(**parameters)
 
 
-def parse_parameters(ir_text: str, pairs: Iterable[str]) -> dict[str, Json]:
 def submit(path: str | Path, /, options: Options | None = None, **parameters: Json) -> Run | Submission:
     """Load a notebook or compiled pipeline and start it on a cluster, without waiting: ``submit(...).wait()`` does.
 
@@ -55,6 +55,7 @@ def submit(path: str | Path, /, options: Options | None = None, **parameters: Js
     return Run(submission.run_id) if submission.followed else submission
 
 
+def parse_parameters(ir_text: str, pairs: Iterable[str]) -> dict[str, Json]:
     """``NAME=VALUE`` texts as values of the types that a compiled pipeline declares.
 
     Raises:
@@ -140,18 +141,40 @@ class LoadedPipeline:
             if not provenance:
                 self._ir = text
         if path is not None:
-            try:
-                Path(path).write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise JupyterKfpError(
-                    f"{path} cannot be written ({error.strerror}).", "Name another file."
-                ) from error
+            _write_text(path, text)
         return text
+
+    def export(self, path: str | Path | None = None) -> Exported:
+        """The pipeline as KFP DSL in Python, written to ``path`` if one is given; it does not need this package.
+
+        Raises:
+            DiagnosticsError: the notebook has errors, or what it does has no counterpart there.
+            UsageError: it is a compiled pipeline.
+        """
+        from jupyter_kfp.compiler.export import Exported, export_pipeline
+
+        try:
+            found = export_pipeline(self.pipeline, self.sources)
+        except DiagnosticsError as error:
+            raise DiagnosticsError(self._located(error.diagnostics)) from None
+        if path is not None:
+            _write_text(path, found.text)
+        return Exported(found.text, self._located(found.warnings))
 
     def _provenance(self) -> Provenance:
         from jupyter_kfp.compiler import gather
 
         return gather(self.path)
+
+    def _origin(self) -> Origin:
+        from dataclasses import asdict
+
+        from jupyter_kfp.store.records import Origin
+
+        if self.analysis is None:
+            return Origin()
+        known = {k: v for k, v in asdict(self._provenance()).items() if v is not None}
+        return Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
 
     def graph(self, states: Mapping[str, str] | None = None) -> Graph:
         """The graph of the pipeline, coloured by ``states`` (task path → state) if given."""
@@ -166,33 +189,12 @@ class LoadedPipeline:
             UsageError: a parameter is unknown, missing or of another type, or this machine lacks what
                 the pipeline needs.
         """
-    def _origin(self) -> Origin:
-        from dataclasses import asdict
-
-        from jupyter_kfp.store.records import Origin
-
-        if self.analysis is None:
-            return Origin()
-        known = {k: v for k, v in asdict(self._provenance()).items() if v is not None}
-        return Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
-
         from jupyter_kfp.engine import launch
 
         options = launch.RunOptions(source_dir=self.path.absolute().parent, max_parallel=max_parallel)
         handle = launch.start(self.compile(), parameters or {}, origin=self._origin(), options=options)
         return Run(handle.id, handle)
 
-    def run(self, /, **parameters: Json) -> Run:
-        """Run on this machine and wait for the end; Ctrl-C cancels. Parameters by name."""
-        started = self.start(parameters)
-        started.wait()
-        return started
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
     def submit(
         self, parameters: Mapping[str, Json] | None = None, options: Options | None = None
     ) -> Submission:
@@ -201,6 +203,24 @@ def _read_text(path: Path) -> str:
 
         return submit.submit(self.compile(), parameters, origin=self._origin(), options=options)
 
+    def run(self, /, **parameters: Json) -> Run:
+        """Run on this machine and wait for the end; Ctrl-C cancels. Parameters by name."""
+        started = self.start(parameters)
+        started.wait()
+        return started
+
+
+def _write_text(path: str | Path, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise JupyterKfpError(f"{path} cannot be written ({error.strerror}).", "Name another file.") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
         raise UsageError(f"There is no file {path}.", "Check the path.") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text in UTF-8.", "Compile the notebook again.") from None

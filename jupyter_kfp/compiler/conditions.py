@@ -51,10 +51,10 @@ def operation(test: Test, left: Any, right: Any) -> Any:
     """``test`` as KFP's ConditionOperation; ``left`` and ``right`` are channels or constants."""
     from kfp.dsl import pipeline_channel
 
-    return pipeline_channel.ConditionOperation(test.operator, _literal(left), _literal(right))
+    return pipeline_channel.ConditionOperation(test.operator, literal(left), literal(right))
 
 
-def _literal(operand: Any) -> Any:
+def literal(operand: Any) -> Any:
     """A text as it may stand between CEL's quotes, in ASCII; anything else as it is."""
     if not isinstance(operand, str):
         return operand
