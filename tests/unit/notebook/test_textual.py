@@ -205,7 +205,11 @@ def test_a_block_of_another_language_keeps_its_lines(tmp_path: Path) -> None:
         ("a.py", "# %% tags='step:a'\nx = 1\n", "metadata of a cell is wrong"),
         ("a.py", "# ---\n# jupyter: [\n# ---\n\n# %%\nx = 1\n", "the header is not YAML"),
         ("a.py", "# ---\n# kfp:\n#   name: x\n# ---\n\n# %%\nx = 1\n", "`kfp` in the header does not count"),
-        ("a.Rmd", "```{r}\nx <- 1\n```\n", "language R"),
+        (
+            "a.md",
+            "---\njupyter:\n  kernelspec: {name: sas, language: sas, display_name: SAS}\n---\n\n```sas\nx\n```\n",
+            "language sas",
+        ),
     ],
 )
 def test_what_jupytext_would_pass_over_is_an_error(
