@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,9 +55,16 @@ def forkable(argv: Sequence[str], environment: Mapping[str, str], directory: Pat
             place.write_text(source, encoding="utf-8")
             path = ["--component_module_path", str(place)]
             module = {"kind": "module", "module": "kfp.dsl.executor_main", "arguments": [*path, *arguments]}
-            return Command("functions", sys.executable, module)
+            return Command("functions", _python(environment), module)
         case _:
             return None
+
+
+def _python(environment: Mapping[str, str]) -> str:
+    """The Python that the shell would find: with packages of its own, a component has an environment of its own."""
+    found = shutil.which("python3", path=environment.get("PATH"))
+    own = Path(sys.executable)
+    return sys.executable if found is None or Path(found).parent == own.parent else found
 
 
 def _differs(environment: Mapping[str, str]) -> bool:

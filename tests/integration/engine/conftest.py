@@ -41,3 +41,18 @@ def run(store: Store) -> Runner:
         return record, document(store, record.id)
 
     return run_it
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What became of every conformance pipeline, one line each."""
+    lines = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "conformance" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("conformance pipelines")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)

@@ -1,6 +1,11 @@
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from jupyter_kfp.engine.lightweight import PythonCommand, unwrap
+from jupyter_kfp.engine.warm.pool import forkable
 
 REST = ("sh", "-ec", "python3 -m kfp.dsl.executor_main", "source")
 
@@ -63,3 +68,16 @@ def test_the_commands_of_this_kfp_are_known() -> None:
         assert found is not None
         assert (found.packages, found.options) == ((), ())
         assert found.command[0] == "sh"
+
+
+def test_a_fork_of_a_component_is_of_the_python_its_shell_would_find(tmp_path: Path) -> None:
+    """One with packages of its own has an environment of its own."""
+    script = 'printf "%s" "$0" > "$program_path/ephemeral_component.py"'
+    argv = ["sh", "-ec", script, "source", "--executor_input", "{}"]
+    other = tmp_path / "bin" / "python3"
+    other.parent.mkdir()
+    other.touch(mode=0o755)
+    own = str(Path(sys.executable).parent)
+    for path, python in ((own, sys.executable), (f"{other.parent}:{own}", str(other))):
+        command = forkable(argv, {**os.environ, "PATH": path}, tmp_path)
+        assert (command and command.executable) == (python if sys.platform == "linux" else None)
