@@ -28,7 +28,7 @@ def component_from_notebook(path: str | Path) -> Any:
     Its inputs are the notebook's parameters, its outputs the names in the notebook's ``outputs`` cell
     (``task.outputs["name"]``, or ``task.output`` where there is one). Its options are those of the
     notebook's cells. Notebooks of other kernels than Python's run in theirs: see
-    `jupyter_kfp.notebook.whole`.
+    `jupyter_kfp.notebook.kernels`.
 
     Raises:
         NotebookError: the file is no notebook, or has control flow.

@@ -80,9 +80,20 @@ def _tasks(pipeline: Pipeline) -> Iterator[Diagnostic]:
             )
         if isinstance(step, Step):
             yield from _step_outputs(step)
+            yield from _kernel(step)
         else:
             yield from _external(step)
         yield from _options(step)
+
+
+def _kernel(step: Step) -> Iterator[Diagnostic]:
+    if step.kernel is not None and step.options.image is None:
+        yield warning(
+            "kfp-kernel",
+            f"Step {step.name!r} needs the kernel {step.kernel.name!r}, which the image {names.DEFAULT_IMAGE} does not have.",
+            "Name an image that has it (image).",
+            step,
+        )
 
 
 def _external(node: External) -> Iterator[Diagnostic]:

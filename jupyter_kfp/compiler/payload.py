@@ -37,6 +37,7 @@ def step_json(step: Step, coded: Collection[str] = (), *, last: bool = False) ->
         "json": sorted(coded),
         "picks": {name: step.picks[name] for name in sorted(step.picks)},
         "status": STATUS if last else "",
+        "kernel": [step.kernel.name, step.kernel.language] if step.kernel else [],
     }
     return {key: value for key, value in described.items() if value}
 

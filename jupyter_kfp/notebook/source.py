@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from jupyter_kfp.errors import Diagnostic, NotebookError, Severity
 from jupyter_kfp.notebook.textual import is_text, paired_files, read_text
+from jupyter_kfp.pipeline import Kernel
 
 CellKind: TypeAlias = Literal["code", "markdown", "raw"]
 
@@ -28,6 +29,15 @@ _KINDS = ("code", "markdown", "raw")
 # Metadata that can change the pipeline; widgets' state, kernel versions and colours cannot.
 _NOTEBOOK_KEYS = ("kfp", "kubeflow_notebook", "kubeflow_noteobok")
 _CELL_KEYS = ("kfp", "notebook_path")
+_PYTHON = frozenset({"python", "python3", "ipython"})
+# Languages papermill can hand parameters to: its name of each, and what their kernel is usually called.
+_LANGUAGES = {
+    "r": ("R", "ir"),
+    "julia": ("julia", "julia"),
+    "scala": ("scala", "scala"),
+    "matlab": ("matlab", "matlab"),
+    "bash": ("bash", "bash"),
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,15 @@ class Notebook:
     sha256: str
     directory: Path | None = field(default=None, compare=False)
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    @property
+    def kernel(self) -> Kernel | None:
+        """The kernel, where it is not Python's."""
+        language, name = _language(self.metadata)
+        if language in _PYTHON:
+            return None
+        spelt, usual = _LANGUAGES[language]
+        return Kernel(name or usual, spelt)
 
     def located(self, diagnostic: Diagnostic) -> Diagnostic:
         """``diagnostic`` with the line of the file it is about, where the notebook is a text."""
@@ -209,26 +228,32 @@ def _check_version(document: Mapping[str, Any], where: str) -> None:
         raise NotebookError(f"{where} has no list of cells.", "Open and save it in Jupyter.")
 
 
-def _check_language(metadata: Mapping[str, Any], where: str) -> None:
-    """Refuse a notebook whose kernel is known not to be Python; one that says nothing is Python."""
+def _language(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """The language of a notebook, in lower case, and the name of its kernel; one that says nothing is Python."""
     spec, info = metadata.get("kernelspec"), metadata.get("language_info")
     spec = spec if isinstance(spec, dict) else {}
     info = info if isinstance(info, dict) else {}
     text = metadata.get("jupytext")
     text = text if isinstance(text, dict) else {}
     language = spec.get("language") or info.get("name") or text.get("main_language")
+    name = spec.get("name")
+    name = name if isinstance(name, str) else ""
+    # Kernels of Python say so in their name: python3, xpython, conda-env-x-py, pyspark.
     if language is None:
-        # Kernels of Python say so in their name: python3, xpython, conda-env-x-py, pyspark.
-        name = str(spec.get("name") or "python")
-        if "py" in name.lower():
-            return
-        language = "unknown"
-    if str(language).lower() in {"python", "python3", "ipython"}:
+        language = "python" if "py" in (name or "python").lower() else "unknown"
+    return str(language).lower(), name
+
+
+def _check_language(metadata: Mapping[str, Any], where: str) -> None:
+    """Refuse a notebook of a language to which papermill cannot hand parameters."""
+    language, name = _language(metadata)
+    if language in _PYTHON or language in _LANGUAGES:
         return
-    kernel = spec.get("display_name") or spec.get("name") or language
+    spec = metadata.get("kernelspec")
+    title = (spec.get("display_name") if isinstance(spec, dict) else None) or name or language
     raise NotebookError(
-        f"{where} is for the kernel {kernel!r} (language {language}); steps are run by a Python kernel.",
-        "Choose a Python kernel in Jupyter (Kernel, Change Kernel) and save the notebook.",
+        f"{where} is for the kernel {title!r} (language {language}), which papermill cannot hand parameters to.",
+        "Choose a kernel of Python, R, Julia, Scala, MATLAB or Bash in Jupyter (Kernel, Change Kernel) and save the notebook.",
     )
 
 

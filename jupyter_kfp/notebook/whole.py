@@ -20,12 +20,15 @@ def whole_notebook(notebook: Notebook) -> Pipeline:
     """A pipeline of one step with all cells of ``notebook``, in their order.
 
     Its parameters are those of the notebook, its outputs the names in the outputs cell. The step has
-    the options of all steps of the notebook together, where they differ those of the last.
+    the options of all steps of the notebook together, where they differ those of the last. A notebook of
+    another kernel than Python's is one step in any case (see `jupyter_kfp.notebook.kernels`).
 
     Raises:
         NotebookError: the notebook has control flow, which one step cannot have.
         DiagnosticsError: it has errors.
     """
+    if notebook.kernel is not None:
+        return analyze(notebook).checked()
     reading = assign_roles(notebook)
     _refuse_control_flow(reading)
     own = {cell.cell for cell in reading.preamble} | {c.cell for s in reading.steps for c in s.cells}

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from . import whole
 from .artifacts import local_path
 from .environment import ensure
 from .files import copy
@@ -74,8 +75,11 @@ def _notebook(step: dict[str, Any]) -> dict[str, Any]:
     parts: dict[str, list[Any]] = {"preamble": [], "step": []}
     for i, c in enumerate(step.get("cells", ())):
         parts[c["role"]].append(cell(c["source"], jupyter_kfp={"cell": i}))
-    spec = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    name, language = step.get("kernel", ("python3", "python"))
+    spec = {"name": name, "language": language, "display_name": name}
     cells = [own("load(1)"), *parts["preamble"], own("load(0)"), *parts["step"], own("save()")]
+    if "kernel" in step:
+        cells = parts["step"]
     return {"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": spec}, "cells": cells}
 
 
@@ -88,6 +92,7 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
     file, notebook, executed, result = (
         home / n for n in ("job.json", "in.ipynb", "out.ipynb", "result.json")
     )
+    own = whole.paths(step, given, home) if "kernel" in step else {}
     _write(file, json.dumps(job | {"parameters": parameters}))
     for path in (notebook, executed):  # one to read, one to fill: it is there whatever happens
         _write(path, json.dumps(_notebook(step)))
@@ -112,8 +117,10 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
     }
     try:
         papermill.execute_notebook(
-            str(notebook), str(executed), parameters, kernel_name="python3", progress_bar=False, **options
+            str(notebook), str(executed), parameters | own, progress_bar=False, **options
         )
+        if "kernel" in step:
+            _write(result, json.dumps(whole.outputs(step, given, own)))
     except Exception as error:  # noqa: BLE001 - a failed cell, a dead kernel: the notebook tells which
         reason = (type(error).__name__, str(error))
     kept = {name: _keep(given, name, executed) for name in ("executed_notebook", "executed_html")}
@@ -132,6 +139,8 @@ def _carry(step: dict[str, Any], given: dict[str, Any]) -> dict[str, Any] | None
     for name, spec in step.get("outputs", {}).items():
         port = step.get("ports", {}).get(name, name)
         sources, targets = (given[s].get("artifacts", {}).get(port) for s in ("inputs", "outputs"))
+        if step.get("inputs", {}).get(name, "")[:5] == "list[":
+            return None  # many files become one
         if sources and targets:
             source, target = sources["artifacts"][0], targets["artifacts"][0]
             copy(Path(local_path(source["uri"])), Path(local_path(target["uri"])))

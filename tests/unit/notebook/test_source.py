@@ -111,11 +111,15 @@ def test_what_matters_changes_the_hash(changed: dict[str, Any]) -> None:
         (json.dumps(document(code(metadata={"tags": [1]}))), ["cell 1", "tags"]),
         (
             json.dumps(
-                document(metadata={"kernelspec": {"name": "ir", "display_name": "R 4.3", "language": "R"}})
+                document(
+                    metadata={
+                        "kernelspec": {"name": "f", "display_name": "Fortran 90", "language": "Fortran"}
+                    }
+                )
             ),
-            ["R 4.3", "Python kernel"],
+            ["Fortran 90", "kernel of Python"],
         ),
-        (json.dumps(document(metadata={"language_info": {"name": "julia"}})), ["julia", "Python kernel"]),
+        (json.dumps(document(metadata={"language_info": {"name": "perl"}})), ["perl", "kernel of Python"]),
     ],
 )
 def test_what_is_no_notebook_says_so(text: str, words: list[str]) -> None:
