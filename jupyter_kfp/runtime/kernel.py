@@ -59,12 +59,13 @@ def load(early: bool) -> None:
         _start()
     picks = STEP.get("picks", {})
     first = {*STEP.get("early", ()), *(picks[n] for n in STEP.get("early", ()) if n in picks)}
-    found = {name: _artifact("inputs", name) for name in STEP.get("inputs", {})}
-    bound = {n: a for n, a in found.items() if a and not a["metadata"].get("unbound")}
-    for name in sorted(bound, key=lambda n: bound[n]["metadata"].get("serializer") != "bundle"):
+    found = {name: _all("inputs", name) for name in STEP.get("inputs", {})}
+    many = {name for name in found if STEP["inputs"][name][:5] == "list["}
+    bound = {n: a for n, a in found.items() if n in many or (a and not a[0]["metadata"].get("unbound"))}
+    for name in sorted(bound, key=lambda n: all(a["metadata"].get("serializer") != "bundle" for a in bound[n])):
         if (name in first) == early:
-            many = STEP["inputs"][name][:5] == "list["
-            SPACE[name] = [_load(name, a) for a in _all("inputs", name)] if many else _load(name, bound[name])
+            values = [_load(name, artifact) for artifact in bound[name]]
+            SPACE[name] = values if name in many else values[0]
     SPACE.update({n: v for n, v in PARAMETERS.items() if (n in first) == early})
     for name, values in picks.items():
         if (name in first) == early:
@@ -111,6 +112,8 @@ def _read(name: str, artifact: Any, **more: str) -> Any:
 def _load(name: str, artifact: Any) -> Any:
     """The value of an input. Inputs that were one object, or share some, become so again."""
     metadata = artifact["metadata"]
+    if metadata.get("unbound"):
+        raise StepError(f"Not every iteration bound what {name!r} collects. Bind it on every path.")
     token, shared = _token(artifact), metadata.get("object", artifact["uri"])
     try:
         if shared not in _loaded and token not in _loaded:

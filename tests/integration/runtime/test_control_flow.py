@@ -149,3 +149,25 @@ def _without(root: Any, name: str) -> Any:
 def test_a_step_without_code_whose_value_changes_its_kind(steps):
     carry = {"step": "carry", "parameters": {"n": "int"}, "outputs": {"n": ANY}}
     assert ran(steps, carry, {"n": 3}).metadata("n")["serializer"] == "json"
+
+
+def test_an_empty_loop_leaves_an_empty_list(steps):
+    collect(steps, "models", "model")
+    ran(steps, make_step("use", "assert models == []", inputs={"models": "list[Model]"}))
+
+
+def test_a_step_without_code_makes_one_artifact_of_a_list(steps):
+    made = [ran(steps, make_step(f"make{n}", f"part = [{n}]", outputs={"part": ANY})) for n in range(2)]
+    collect(steps, "part", "part", *made)
+    ran(steps, make_step("keep", inputs={"part": "list[Artifact]"}, outputs={"part": ANY}))
+    ran(steps, make_step("use", "assert part == [[0], [1]]", inputs={"part": "Artifact"}))
+
+
+def test_a_list_of_which_an_iteration_left_nothing(steps):
+    made = [
+        ran(steps, make_step(f"make{n}", f"if {n}: part = 1", outputs={"part": ANY | {"optional": True}}))
+        for n in range(2)
+    ]
+    collect(steps, "parts", "part", *made)
+    outcome = steps.run(make_step("use", "parts", inputs={"parts": "list[Artifact]"}), None)
+    assert "Not every iteration bound what 'parts' collects" in outcome.output["error"]["message"]
