@@ -5,13 +5,14 @@ The text is the corpus's percent format: a failing example is a file to add ther
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 
 from hypothesis import strategies as st
 
 from .writer import DATA, NAMES, Draw, Writer
 
-_PREAMBLE = """\
+PREAMBLE = """\
 # %% [tags: parameters]
 n: int = 2
 flag: bool = True
@@ -44,7 +45,7 @@ def same(x):
 def notebooks(draw: Draw) -> str:
     """The text of a notebook of two to five steps whose outputs are all names that seem to hold data."""
     writer = Writer(draw)
-    cells = [_PREAMBLE]
+    cells = [PREAMBLE]
     count = int(str(draw(st.integers(2, 5))))
     for number in range(count):
         header = f"step:s{number}"
@@ -59,16 +60,16 @@ def notebooks(draw: Draw) -> str:
     # Not n and xs: KFP hands out what a step made, not what was given to the pipeline.
     known = [name for name in NAMES if kinds.get(name) in DATA]
     if draw(st.booleans()):
-        cells.append(_final_step(known))
+        cells.append(final_step(known, NAMES))
         known.append("seen")
     cells.append("# %% [tags: outputs]\n" + "\n".join(known))
     return "\n\n".join(cells) + "\n"
 
 
-def _final_step(known: list[str]) -> str:
-    """A step that looks at everything: what is bound, and which names are one object."""
+def final_step(known: list[str], names: Iterable[str]) -> str:
+    """A step that looks at ``names``: which are bound, and which of the ``known`` ones are one object."""
     lines = ["# %% [tags: step:last]", "seen = {}"]
-    lines += [f"try:\n    seen[{name!r}] = {name}\nexcept NameError:\n    pass" for name in NAMES]
+    lines += [f"try:\n    seen[{name!r}] = {name}\nexcept NameError:\n    pass" for name in names]
     pairs = [f"{left} is {right}" for left, right in combinations(known, 2)]
     lines.append(f"seen['same'] = [{', '.join(pairs)}]")
     lines.append("seen['given'] = [n, list(xs), TABLE, LIMIT]")

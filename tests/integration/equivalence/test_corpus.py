@@ -35,6 +35,7 @@ CODES = {
     "rebound-in-loop": {"K231"},
     "reserved-name": {"K211"},
     "skipped-name": {"K202"},
+    "skipped-after": {"kfp-after"},
     "syntax": {"K221"},
     "text-for-boolean": {"K230"},
     "two-places": {"K229"},

@@ -28,9 +28,14 @@ class World:
     """
 
     kinds: dict[str, str] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
 
     def named(self, *kinds: str) -> list[str]:
         return sorted(name for name, kind in self.kinds.items() if kind in kinds)
+
+    def changeable(self) -> list[str]:
+        """Names of what may change in place: not what was made before the loop the code is in."""
+        return [name for name in self.named("list", "nest", "dict", "box") if name not in self.frozen]
 
 
 class Writer:
@@ -55,7 +60,7 @@ class Writer:
         applicable = [self._bind, self._bind, self._define]
         if self.world.named(*DATA):
             applicable += [self._derive, self._derive, self._alias, self._alias, self._compare]
-        if self.world.named("list", "nest", "dict", "box"):
+        if self.world.changeable():
             applicable += [self._mutate, self._mutate, self._mutate, self._mutate_unseen]
         if self.world.named("function", "class", "thing", "calls"):
             applicable += [self._call, self._call]
@@ -66,8 +71,13 @@ class Writer:
         write = self.draw(st.sampled_from(applicable))
         return str(write(depth))  # type: ignore[operator]
 
-    def _set(self, name: str, kind: str) -> str:
+    def _set(self, name: str, kind: str, source: str = "") -> str:
+        """``name`` holds something of ``kind`` now, which may share data with ``source``."""
         self.world.kinds[name] = kind
+        if source in self.world.frozen:
+            self.world.frozen.add(name)
+        else:
+            self.world.frozen.discard(name)
         return name
 
     def _bind(self, depth: int) -> str:
@@ -110,7 +120,7 @@ class Writer:
             "box": [("int", "{v} = {s}.n + {x}"), ("list", "{v} = list({s}.items)")],
         }
         made, template = self.draw(st.sampled_from(templates[kind]))  # type: ignore[misc]
-        self._set(name, made)
+        self._set(name, made, source)
         return str(template).format(v=name, s=source, x=x)
 
     def _alias(self, depth: int) -> str:
@@ -122,8 +132,9 @@ class Writer:
         )
         if name != source and self.draw(st.integers(0, 4)) == 0 and name in self.world.kinds:
             self.world.kinds[name], self.world.kinds[source] = kind, self.world.kinds[name]
+            self.world.frozen |= {name, source} if self.world.frozen & {name, source} else set()
             return f"{name}, {source} = {source}, {name}"
-        self._set(name, made)
+        self._set(name, made, source)
         return f"{name} = " + str(form).format(s=source)
 
     def _compare(self, depth: int) -> str:
@@ -139,7 +150,7 @@ class Writer:
         return form.format(v=name, l=left, r=right)
 
     def _mutate(self, depth: int) -> str:
-        target = self.pick(self.world.named("list", "nest", "dict", "box"))
+        target = self.pick(self.world.changeable())
         forms = {
             "list": ["{t}.append({x})", "{t} += [{x}]", "{t}[:1] = [{x}]", "del {t}[:1]", "{t}.extend([{x}, 0])",
                      "grow({t}, {x})", "{t}.insert(0, {x})", "{t} *= 2", "{t}.clear()", "add = {t}.append; add({x})"],
@@ -153,7 +164,7 @@ class Writer:
         return self.pick(forms[self.world.kinds[target]]).format(t=target, x=self.number())
 
     def _mutate_unseen(self, depth: int) -> str:
-        target = self.pick(self.world.named("list", "nest", "dict", "box"))
+        target = self.pick(self.world.changeable())
         inside = {"list": "{t}", "nest": "{t}[0]", "dict": '{t}["k"]', "box": "{t}.items"}[
             self.world.kinds[target]
         ]
@@ -176,7 +187,7 @@ class Writer:
             "def {f}():\n    return [{s}, {x}]",
             "def {f}(y={s}):\n    def inner():\n        return y\n    return inner()",
         ]
-        if self.world.kinds.get(source) == "list":
+        if source in self.world.changeable() and self.world.kinds[source] == "list":
             bodies.append("def {f}():\n    {s}.append({x})\n    return len({s})")
         if others := [g for g in self.world.named("function") if g != name]:
             bodies.append(f"def {{f}}():\n    return {others[0]}()")
