@@ -209,6 +209,9 @@ class CellRun(AbstractContextManager["CellRun"]):
                 values = collected(loop, name, self._users())
             except NotBoundError as missing:
                 where = place(missing.loop, missing.iteration)
+                if any(isinstance(frame, BranchFrame) for frame in self._frames):  # another arm may bind it
+                    self._tell(f"`{target}` comes once every iteration binds `{name}`; {where} has not.")
+                    continue
                 raise LiveError(
                     f"`--collect {target}={name}`: the iteration {where} has not bound `{name}`, others have.",
                     "Bind it in every iteration.",

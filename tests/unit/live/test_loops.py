@@ -154,6 +154,15 @@ def test_collecting_waits_for_the_cell_that_binds() -> None:
     assert kernel["ys"] == [1, 2]
 
 
+def test_collecting_waits_for_the_arm_that_binds_the_rest() -> None:
+    kernel = Kernel()
+    said = kernel.run("%%component a --for x in [1, 2] --collect ys=y --if x > 1\ny = 'big'")
+    assert said[-1] == "`ys` comes once every iteration binds `y`; x = 1 (1 of 2) has not."
+    assert "ys" not in kernel.names
+    kernel.run("%%component b --for x in [1, 2] --else\ny = 'small'")
+    assert kernel["ys"] == ["small", "big"]
+
+
 def test_an_iteration_without_the_name_is_an_error() -> None:
     kernel = Kernel()
     source = "%%component a --for x in [1, 2, 3] --collect ys=y\nif x != 2:\n    y = x"
