@@ -232,12 +232,14 @@ class CellRun(AbstractContextManager["CellRun"]):
 
     @contextmanager
     def exit_step(self) -> Iterator[None]:
-        """Around the code of an exit step: ``status`` is bound, and what the code binds goes."""
-        before = self._users()
+        """Around the code of an exit step: ``status`` is bound; what the code binds only its next cell sees."""
+        before, earlier = self._users(), self._session.exits.get(self._cell.name, Changes())
         self._around.append(before)
         try:
+            earlier.apply(self._space)
             self._space["status"] = FinalStatus(**vars(self._session.status))
             yield
+            self._session.exits[self._cell.name] = earlier.until(before, self._users(), self._cell.stores)
         finally:
             self._restore(before)
             self._around.pop()

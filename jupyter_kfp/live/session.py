@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from jupyter_kfp.live.names import Changes
 from jupyter_kfp.live.tree import Scope
 from jupyter_kfp.notebook.control import BranchFrame, CellControl, Frame, LoopFrame, same_loop, same_test
 from jupyter_kfp.runtime.status import FinalStatus
@@ -27,12 +28,14 @@ class Cell:
 class Session:
     """What a kernel remembers of the cells with control flow that ran in it.
 
-    ``last`` are the frames of the last component cell; ``status`` is how the last component cell ended.
+    ``last`` are the frames of the last component cell; ``status`` is how the last component cell ended;
+    ``exits`` is what the cells of exit steps have bound.
     """
 
     root: Scope = field(default_factory=Scope)
     last: tuple[Frame, ...] = ()
     status: FinalStatus = field(default_factory=lambda: FinalStatus("SUCCEEDED"))
+    exits: dict[str, Changes] = field(default_factory=dict)
 
     def passed(self) -> None:
         """A component cell without control flow runs: no loop goes on after it."""

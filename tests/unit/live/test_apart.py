@@ -99,3 +99,10 @@ def test_wrong_inputs(given: dict[str, object], said: str) -> None:
     with pytest.raises(LiveError) as caught:
         match_inputs("o.ipynb", "parameter", given, TAKES)
     assert said in str(caught.value)
+
+
+def test_the_next_cell_of_an_exit_step_sees_what_the_first_bound() -> None:
+    kernel = Kernel(words=0, seen=[])
+    kernel.run("%%component notify --on-exit\nwords = [status.state]")
+    kernel.run("%%component notify --on-exit\nseen.extend(words)")
+    assert (kernel["seen"], kernel["words"]) == (["SUCCEEDED"], 0)
