@@ -41,10 +41,11 @@ _PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input of a component; ``required`` ones have no default."""
+    """An input of a component; ``required`` ones have no default, that of ``nullable`` ones is None."""
 
     type: ValueType
     required: bool
+    nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,10 @@ def _path(name: str, directory: Path | None) -> Path:
 def _of_pipeline(pipeline: Pipeline) -> Interface:
     return Interface(
         pipeline,
-        {p.name: Port(p.type, p.required) for p in pipeline.parameters},
+        {
+            p.name: Port(p.type, p.required, nullable=not p.required and p.default is None)
+            for p in pipeline.parameters
+        },
         {output.name: output.type for output in pipeline.outputs},
     )
 
@@ -139,7 +143,9 @@ def _inputs(definitions: Mapping[str, Any]) -> dict[str, Port]:
     for name, spec in definitions.get("parameters", {}).items():
         kind = _PARAMETERS.get(spec.get("parameterType", ""))
         if kind is not None:  # not the final status, which KFP gives itself
-            found[name] = Port(ValueType(kind), not (spec.get("isOptional") or "defaultValue" in spec))
+            default = "defaultValue" in spec
+            optional = bool(spec.get("isOptional"))
+            found[name] = Port(ValueType(kind), not (optional or default), optional and not default)
     for name, spec in definitions.get("artifacts", {}).items():
         found[name] = Port(_artifact(spec), not spec.get("isOptional"))
     return found
@@ -181,7 +187,11 @@ def _of_v1(text: str, document: Mapping[str, Any]) -> Interface:
         return ValueType(_artifact_kind(kind if isinstance(kind, str) else ""))
 
     inputs = {
-        name(spec): Port(known(spec), not (spec.get("optional") or "default" in spec))
+        name(spec): Port(
+            known(spec),
+            not (spec.get("optional") or "default" in spec),
+            bool(spec.get("optional")) and "default" not in spec,
+        )
         for spec in document.get("inputs") or ()
     }
     return Interface(text, inputs, {name(spec): known(spec) for spec in document.get("outputs") or ()})

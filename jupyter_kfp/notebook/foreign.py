@@ -97,6 +97,8 @@ class Foreign(Computed):
             return definition if known is not None and _fits(known, port.type) else None
         if not port.type.is_parameter:
             return None
+        if port.nullable and _is_none(value):
+            return Constant(None)  # left out, which is the same
         try:
             return Constant(coerce(ast.literal_eval(value), port.type))
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -134,9 +136,12 @@ class Foreign(Computed):
             for n in ast.walk(cell.python.tree or ast.Module([], []))
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
         }
+        literal = _assignments(cell) or {}
         for name, place in step.record.touched.items():
             port = spec.inputs.get(name)
-            if (
+            if port is not None and port.nullable and name in literal and _is_none(literal[name][0]):
+                given[name] = (port.type, Constant(None))
+            elif (
                 port is not None
                 and step.versions.get(name) == made[name].version
                 and made[name].kind is Kind.STEP
@@ -196,6 +201,10 @@ def _assignments(cell: StepCell) -> dict[str, tuple[ast.expr, int]] | None:
             case _:
                 return None
     return found
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _fits(known: ValueType, wanted: ValueType) -> bool:

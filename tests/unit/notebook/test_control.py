@@ -692,6 +692,21 @@ def test_the_item_of_a_loop_is_given_without_code(library: Path) -> None:
     assert {i.name: i.source for i in external(found).inputs} == {"rate": FromItem("for-1")}
 
 
+@pytest.mark.parametrize("other", ["1", "1 + 1"])
+def test_none_for_an_input_that_is_none_by_default_is_no_value(library: Path, other: str) -> None:
+    write(
+        library / "lib.ipynb",
+        ("n = 1\nmaybe: int = None", ["parameters"]),
+        ("m = [n]", ["step:a"]),
+        ("m", ["outputs"]),
+    )
+    path = write(
+        library / "top.ipynb", (f"%%component train --notebook lib.ipynb\nmaybe = None\nn = {other}", [])
+    )
+    node = external(analyze_file(path))
+    assert {i.name: i.source for i in node.inputs}["maybe"] == Constant(None)
+
+
 def test_inputs_do_not_become_names(library: Path) -> None:
     found = use(library, "rate = 0.5", ("print(rate)", ["step:later"]))
     assert codes(found) == ["K201"]
