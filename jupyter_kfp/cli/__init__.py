@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import imports, notebooks, profiles, runs, submit
+from jupyter_kfp.cli import diff, imports, notebooks, profiles, runs, schedule, submit
 
 __all__ = ["main"]
 
@@ -37,6 +37,7 @@ for _command in (
     notebooks.check,
     notebooks.compile_,
     notebooks.graph,
+    diff.diff,
     imports.import_,
     runs.run,
     runs.runs,
@@ -46,6 +47,7 @@ for _command in (
     runs.retry,
     submit.submit,
     submit.upload,
+    schedule.schedule,
     submit.trigger,
     profiles.profiles,
 ):

@@ -35,13 +35,13 @@ class RunState(str, Enum):
 
 def _moment(value: Any) -> Any:
     """Go's and Unix' zero times are none."""
-    return None if value in _NO_TIME else value
+    return None if isinstance(value, str) and value in _NO_TIME else value
 
 
 def _state(value: Any) -> Any:
     """A state that a later version may add says nothing to us."""
     known = {state.value for state in RunState}
-    return value if value in known or not isinstance(value, str) else RunState.UNSPECIFIED
+    return RunState.UNSPECIFIED if isinstance(value, str) and value not in known else value
 
 
 def _none(empty: Any) -> Any:

@@ -145,11 +145,8 @@ class Mirror:
     def _inputs(self, session: Session, seen: SeenRun) -> None:
         session.flush()
         known = self._known(session)
-        rows = dict(
-            session.execute(
-                select(schema.Task.path, schema.Task.id).where(schema.Task.run_id == self._run_id)
-            ).tuples()
-        )
+        of_run = select(schema.Task.path, schema.Task.id).where(schema.Task.run_id == self._run_id)
+        rows = {path: number for path, number in session.execute(of_run)}  # noqa: C416 (as below)
         for task in seen.tasks:
             for port, uris in task.input_artifacts.items():
                 for position, uri in enumerate(uris):
@@ -184,7 +181,7 @@ class Mirror:
 
     def _known(self, session: Session) -> dict[str, int]:
         found = select(schema.Artifact.uri, schema.Artifact.id).where(schema.Artifact.run_id == self._run_id)
-        return dict(session.execute(found).tuples())
+        return {uri: number for uri, number in session.execute(found)}  # noqa: C416 (a result is not a mapping)
 
 
 def _words(failure: Failure | None) -> str:

@@ -13,6 +13,7 @@ from tests.kfp_server.api import Api, Problem
 from tests.kfp_server.database import Objects
 from tests.kfp_server.execution import Executions
 from tests.kfp_server.faults import Faults
+from tests.kfp_server.ir import Invalid
 from tests.kfp_server.queries import BadQuery
 from tests.kfp_server.recurring import Recurring
 from tests.kfp_server.swagger import Swagger
@@ -62,7 +63,7 @@ class Server:
             return 200, self.api.call(name, path, query, body)
         except Problem as problem:
             return problem.status, {"code": problem.code, "message": problem.message}
-        except BadQuery as error:
+        except (BadQuery, Invalid) as error:
             return 400, {"code": 3, "message": str(error)}
 
 

@@ -1,0 +1,235 @@
+"""Forked steps are processes like any other: what a new one would have of its own, a fork has."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jupyter_kfp.engine.process import MARK, kill_marked
+from jupyter_kfp.engine.warm.imports import needs_imports
+from jupyter_kfp.engine.warm.pool import OFF, WarmPool, forkable
+from jupyter_kfp.runtime.payload import BOOT, pack
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
+
+HEADER = "# jupyter_kfp step\n"
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPool]:
+    pool = WarmPool(
+        "warm-test", tmp_path_factory.mktemp("warm") / "log.txt", ["numpy", "pandas", "matplotlib"]
+    )
+    yield pool
+    pool.close()
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, MARK: "warm-test/step/1", "JUPYTER_KFP_ENVIRONMENT": "ready", **more}
+
+
+@pytest.fixture
+def run(pool: WarmPool, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Run a program as a fork: its exit code and what it printed."""
+
+    def run(program: str, *arguments: str, variables: Mapping[str, str] | None = None) -> tuple[int, str]:
+        log = tmp_path / "log.txt"
+        with log.open("ab") as output:
+            argv = [sys.executable, "-c", HEADER + program, *arguments]
+            fork = pool.start(argv, tmp_path, environment(**(variables or {})), output.fileno())
+        assert fork is not None
+        return fork.wait(), log.read_text()
+
+    return run
+
+
+def step(directory: Path, *cells: str, inputs: Mapping[str, object] | None = None) -> list[str]:
+    """The arguments of a step's program."""
+    artifacts = {
+        name: {"artifacts": [{"name": name, "uri": str(directory / name), "metadata": {}}]}
+        for name in ("executed_notebook", "executed_html")
+    }
+    outputs = {"artifacts": artifacts, "outputFile": str(directory / "output.json")}
+    message = {"inputs": {"parameterValues": dict(inputs or {})}, "outputs": outputs}
+    packed = pack({"step": "a", "cells": [{"source": cell, "role": "step"} for cell in cells]})
+    return [json.dumps(message), "[]", *packed]
+
+
+@pytest.fixture
+def run_step(pool: WarmPool, tmp_path: Path) -> Callable[..., dict[str, object]]:
+    """Run cells as a step: the executed notebook."""
+
+    def run_step(*cells: str) -> dict[str, object]:
+        with (tmp_path / "log.txt").open("ab") as output:
+            argv = [sys.executable, "-c", BOOT, *step(tmp_path, *cells)]
+            fork = pool.start(argv, tmp_path, environment(), output.fileno())
+        assert fork is not None
+        code = fork.wait()
+        assert code == 0, (tmp_path / "log.txt").read_text()
+        executed: dict[str, object] = json.loads((tmp_path / "executed_notebook").read_text())
+        return executed
+
+    return run_step
+
+
+def printed(notebook: dict[str, object]) -> str:
+    """What all cells printed."""
+    cells = notebook["cells"]
+    assert isinstance(cells, list)
+    return "".join("".join(o.get("text", "")) for cell in cells for o in cell["outputs"])
+
+
+def test_what_a_program_finds(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    program = """
+import os, sys
+print(sys.argv, os.getcwd(), os.environ["ONLY"], "HOME" in os.environ, __name__, sys.stdin.read())
+print(sorted(int(n) for n in os.listdir("/proc/self/fd"))[:3], os.getsid(0) == os.getpid())
+x = 1
+print(sys.modules["__main__"].x)
+sys.exit(3)
+"""
+    code, text = run(program, "a", "b", variables={"ONLY": "here"})
+    assert code == 3
+    assert text.splitlines() == [f"['-c', 'a', 'b'] {tmp_path} here True __main__ ", "[0, 1, 2] True", "1"]
+
+
+def test_forks_differ_in_what_is_random(run: Callable[..., tuple[int, str]]) -> None:
+    program = "import numpy, random, uuid; print(random.random(), numpy.random.random(), uuid.uuid4())"
+    run(program)
+    _, text = run(program)
+    one, other = (line.split() for line in text.splitlines())
+    assert not set(one) & set(other)
+
+
+def test_errors_and_exit_functions(run: Callable[..., tuple[int, str]]) -> None:
+    code, text = run("import atexit; atexit.register(print, 'goodbye'); 1 / 0")
+    assert code == 1
+    assert "ZeroDivisionError" in text
+    assert text.endswith("goodbye\n")
+    assert run("import os; os.kill(os.getpid(), 9)")[0] == -signal.SIGKILL
+
+
+def test_threads_processes_and_loops(run_step: Callable[..., dict[str, object]]) -> None:
+    notebook = run_step(
+        "import asyncio, threading, multiprocessing, concurrent.futures as f\nawait asyncio.sleep(0)",
+        "with f.ThreadPoolExecutor(4) as threads: print(sum(threads.map(abs, range(-4, 0))))",
+        "with multiprocessing.get_context('fork').Pool(2) as processes: print(processes.map(abs, [-1, -2]))",
+        "import subprocess; print(subprocess.run(['echo', 'there'], capture_output=True, text=True).stdout)",
+    )
+    assert printed(notebook).split("\n")[:3] == ["10", "[1, 2]", "there"]
+
+
+def test_a_figure_is_shown(run_step: Callable[..., dict[str, object]]) -> None:
+    notebook = run_step("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert "image/png" in json.dumps(notebook)
+
+
+def test_an_interrupt_reaches_the_code(run_step: Callable[..., dict[str, object]]) -> None:
+    notebook = run_step(
+        "import os, signal, time\ntry:\n    os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "except KeyboardInterrupt:\n    print('interrupted')"
+    )
+    assert printed(notebook) == "interrupted\n"
+
+
+def test_names_of_one_step_are_not_those_of_another(run_step: Callable[..., dict[str, object]]) -> None:
+    run_step("left = 1\nimport builtins; builtins.left_too = 1")
+    notebook = run_step("import builtins; print('left' in globals(), hasattr(builtins, 'left_too'))")
+    assert printed(notebook) == "False False\n"
+
+
+def test_nothing_is_left_when_its_owner_goes(pool: WarmPool, tmp_path: Path) -> None:
+    with (tmp_path / "log.txt").open("ab") as output:
+        sleeping = step(
+            tmp_path,
+            "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)",
+        )
+        fork = pool.start([sys.executable, "-c", BOOT, *sleeping], tmp_path, environment(), output.fileno())
+    assert fork is not None
+    wait_for((tmp_path / "pid").exists)
+    kernel = int((tmp_path / "pid").read_text())
+    assert all(b"warm-test/step/1" in Path(f"/proc/{pid}/environ").read_bytes() for pid in (fork.pid, kernel))
+    fork.connection.close()
+    wait_for(lambda: not alive(fork.pid) and not alive(kernel))
+
+
+def test_the_mark_finds_a_fork_and_its_kernel(pool: WarmPool, tmp_path: Path) -> None:
+    with (tmp_path / "log.txt").open("ab") as output:
+        sleeping = step(
+            tmp_path,
+            "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)",
+        )
+        variables = environment(**{MARK: "warm-test/other/1"})
+        fork = pool.start([sys.executable, "-c", BOOT, *sleeping], tmp_path, variables, output.fileno())
+    assert fork is not None
+    wait_for((tmp_path / "pid").exists)
+    kill_marked(lambda marks: "warm-test/other/1" in marks)
+    assert fork.wait() == -signal.SIGKILL
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_what_cannot_be_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    argv = [sys.executable, "-c", BOOT, "{}"]
+    assert forkable(argv, environment(), tmp_path) is not None
+    for variables in ({"OMP_NUM_THREADS": "7"}, {"PYTHONPATH": "/somewhere"}, {"TZ": "Asia/Tokyo"}):
+        assert forkable(argv, environment(**variables), tmp_path) is None
+    assert forkable([sys.executable, "-c", "print(1)"], environment(), tmp_path) is None
+    monkeypatch.setenv(OFF, "0")
+    assert forkable(argv, environment(), tmp_path) is None
+
+
+def test_a_python_without_the_package_starts_by_itself(tmp_path: Path) -> None:
+    pool = WarmPool("warm-test", tmp_path / "log.txt")
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    bare.chmod(0o755)
+    try:
+        with (tmp_path / "out.txt").open("ab") as output:
+            argv = [str(bare), "-c", BOOT, "{}"]
+            assert pool.start(argv, tmp_path, environment(), output.fileno()) is None
+        assert "Warm kernels are not available" in (tmp_path / "log.txt").read_text()
+    finally:
+        pool.close()
+
+
+def test_which_steps_wait_for_libraries(tmp_path: Path) -> None:
+    assert needs_imports(step(tmp_path, "import pandas as pd"))
+    assert needs_imports(step(tmp_path, "if True:\n    from sklearn.linear_model import Ridge"))
+    assert not needs_imports(step(tmp_path, "import os, json", "x = 'import pandas'"))
+    assert not needs_imports(["no json"])
+
+
+def test_the_pool_leaves_nothing(tmp_path: Path) -> None:
+    pool = WarmPool("warm-test", tmp_path / "log.txt")
+    with (tmp_path / "out.txt").open("ab") as output:
+        fork = pool.start(
+            [sys.executable, "-c", HEADER + "print(1)"], tmp_path, environment(), output.fileno()
+        )
+        assert fork is not None
+        assert fork.wait() == 0
+    pool.close()
+    left = subprocess.run(["pgrep", "-f", f"warm.server.*{tmp_path.name}"], check=False, capture_output=True)
+    assert not left.stdout
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,213 @@
+"""Runs that a cluster executes, seen from here. The cluster's steps are real processes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_kfp.errors import UsageError
+from jupyter_kfp.remote import follow, profiles
+from jupyter_kfp.remote.errors import Trouble, UnreachableError
+from jupyter_kfp.remote.profile import Profile
+from jupyter_kfp.remote.submit import submit
+from jupyter_kfp.runs import Run
+from jupyter_kfp.store.records import RunEvent, State
+from jupyter_kfp.store.store import Store, open_store
+from tests.kfp_server.process import Cluster
+from tests.unit.engine.building import pipeline, python, task
+
+CHAIN = pipeline(
+    {
+        "make": task(
+            python("pathlib.Path(path('data')).write_text('made'); print('making')"),
+            outputs={"data": "system.Dataset"},
+        ),
+        "use": task(
+            python("pathlib.Path(path('model')).write_text(pathlib.Path(source('data')).read_text() + '!')"),
+            inputs={"data": "make:data"},
+            outputs={"model": "system.Model"},
+        ),
+    },
+    outputs={"model": "use:model"},
+)
+FAILS = pipeline(
+    {
+        "bad": task(python("print('so far so good'); sys.exit('it broke')")),
+        "never": task(python("pass"), after=("bad",)),
+    }
+)
+WAITS = pipeline({"slow": task(python("print('waiting', flush=True); time.sleep(60)"))})
+
+
+@pytest.fixture(autouse=True)
+def known(profile: Profile) -> None:
+    profiles.save(profile)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = open_store()
+    yield opened
+    opened.close()
+
+
+def test_a_run_on_a_cluster_is_like_one_of_this_machine(cluster: Cluster, store: Store) -> None:
+    made = submit(CHAIN)
+    events: list[RunEvent] = []
+    run = Run(made.run_id).wait(events.append)
+    assert run.state is State.SUCCEEDED
+    assert run["make"].artifacts["data"].path.read_text() == "made"
+    assert run["use"].artifacts["model"].path.read_text() == "made!"
+    assert run.outputs["model"].path.read_text() == "made!"
+    assert "making" in run["make"].log
+    assert run.url == made.url
+    # What was read and by whom is known, too.
+    (read,) = store.task(run.id, "use").input_artifacts["data"]
+    assert (read.task, read.port) == ("make", "data")
+    states = [(e.task, e.state) for e in events if e.state and e.state.is_final]
+    assert states.count((None, State.SUCCEEDED)) == 1
+    assert {("make", State.SUCCEEDED), ("use", State.SUCCEEDED)} <= set(states)
+    document = run.as_dict()
+    assert [task["state"] for task in document["tasks"]] == ["SUCCEEDED", "SUCCEEDED"]
+    # Looking again changes nothing.
+    before = len(store.events(run.id))
+    follow.refresh(run.id)
+    assert len(store.events(run.id)) == before
+
+
+def test_a_failure_says_what_the_step_said_last(store: Store) -> None:
+    run = Run(submit(FAILS).run_id).wait()
+    assert run.state is State.FAILED
+    assert run.error == "bad: it broke"
+    assert run["bad"].error == "it broke"
+    assert run["never"].state is State.SKIPPED
+    assert "so far so good" in run["bad"].log
+
+
+def test_retrying_goes_on_under_the_same_id(cluster: Cluster, store: Store) -> None:
+    run = Run(submit(FAILS).run_id).wait()
+    run.retry()
+    assert store.run(run.id).state is State.RUNNING
+    assert run.wait().state is State.FAILED
+    assert len(store.runs()) == 1
+    (asked,) = cluster.requests("POST", ":retry")
+    assert run.id in asked["path"]
+
+
+def test_canceling_ends_it_on_the_cluster(cluster: Cluster) -> None:
+    run = Run(submit(WAITS).run_id)
+    eventually(lambda: run["slow"].state is State.RUNNING, run)
+    run.fetch_logs()
+    eventually(lambda: "waiting" in run["slow"].log, run)
+    run.cancel()
+    assert run.wait().state is State.CANCELED
+    assert run["slow"].state is State.CANCELED
+    with pytest.raises(UsageError, match="already ended"):
+        run.cancel()
+
+
+def eventually(true: Callable[[], bool], run: Run) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+        run = Run(run.id)
+        run.fetch_logs()
+
+
+def test_faults_while_following_lose_and_double_nothing(cluster: Cluster, store: Store) -> None:
+    made = submit(CHAIN)
+    cluster.control(
+        faults=[
+            {"kind": "status", "status": 500, "skip": 1, "times": 7},
+            {"kind": "drop", "times": 3, "path": "/runs/"},
+            {
+                "kind": "garbage",
+                "status": 503,
+                "times": 2,
+                "body": "<html>bad gateway",
+                "content_type": "text/html",
+            },
+        ]
+    )
+    events: list[RunEvent] = []
+    record = follow.attend(made.run_id, events.append, sleep=lambda _seconds: time.sleep(0.05))
+    assert record.state is State.SUCCEEDED
+    assert len({event.id for event in events}) == len(events)
+    assert [e.state for e in events if e.kind == "run" and e.state and e.state.is_final] == [State.SUCCEEDED]
+    assert len(store.runs()) == 1
+    assert len(store.tasks(made.run_id)) == 2
+
+
+def test_a_cluster_that_is_away_is_asked_again_and_said_once(cluster: Cluster, store: Store) -> None:
+    cluster.control(hold=True)
+    made = submit(CHAIN)
+    cluster.control(hold=True, faults=[{"kind": "drop"}])
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += 1000 * seconds
+
+    with pytest.raises(UnreachableError, match="The run goes on there") as raised:
+        fast_attend(made.run_id, sleep, lambda: now)
+    assert raised.value.trouble is Trouble.DROPPED
+    assert [e.kind for e in store.events(made.run_id)].count("warning") == 1
+    assert store.run(made.run_id).state is State.PENDING
+
+
+def fast_attend(run_id: str, sleep: Callable[[float], None], clock: Callable[[], float]) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jupyter_kfp.remote.http.time.sleep", lambda _seconds: None)
+        return follow.attend(run_id, lambda _event: None, sleep=sleep, clock=clock)
+
+
+def test_a_run_that_was_deleted_there_has_ended_here(cluster: Cluster, profile: Profile) -> None:
+    import requests
+
+    cluster.control(hold=True)
+    made = submit(CHAIN)
+    requests.delete(f"{cluster.url}/apis/v2beta1/runs/{made.run_id}", timeout=5).raise_for_status()
+    run = Run(made.run_id)
+    assert run.state is State.FAILED
+    assert run.error is not None
+    assert "deleted" in run.error
+
+
+def test_what_was_last_known_is_shown_while_the_cluster_is_away(cluster: Cluster) -> None:
+    cluster.control(hold=True)
+    made = submit(CHAIN)
+    cluster.control(hold=True, auth={"mode": "token", "tokens": ["t"]})
+    run = Run(made.run_id)
+    assert run.state is State.PENDING
+    assert run.stale is not None
+    assert "401" in run.stale
+
+
+def test_a_pipeline_root_that_cannot_be_read_is_a_warning(cluster: Cluster, store: Store) -> None:
+    from jupyter_kfp.remote.profile import make
+
+    profiles.save(make("rootless", endpoint=cluster.url))
+    profiles.use("rootless")
+    run = Run(submit(pipeline({"a": task(python("print('from the pod')"))})).run_id).wait()
+    assert run.state is State.SUCCEEDED
+    warnings = [e.message for e in store.events(run.id) if e.kind == "warning"]
+    assert any("--pipeline-root" in warning for warning in warnings)
+    assert "from the pod" in run["a"].log  # of the pod, by KFP's web server
+    assert Path(str(run["a"].record.log)).is_file()
+
+
+def test_ctrl_c_cancels_and_goes_on_following(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = submit(WAITS)
+    raised = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        if not raised.is_set():
+            raised.set()
+            raise KeyboardInterrupt
+        time.sleep(min(seconds, 0.5))
+
+    assert follow.attend(made.run_id, lambda _event: None, sleep=sleep).state is State.CANCELED
