@@ -36,6 +36,7 @@ def build(pipeline: Pipeline, provenance: Provenance | None = None) -> Specs:
     """The pipeline as KFP's messages. Expects a pipeline without errors (see ``checks``)."""
     graph = graph_component(pipeline, provenance)
     specs = Specs(graph.pipeline_spec, graph.platform_spec)
+    repairs.name_components(specs.pipeline)
     executors.label_by_component(specs.pipeline, specs.platform)
     _set_pipeline_options(specs, pipeline)
     return specs

@@ -89,3 +89,43 @@ def _pass_optional(outer: Any, task: Any, group: Any) -> None:
         passed = outer.input_definitions.parameters.get(source.component_input_parameter)
         if passed is not None and passed.is_optional and not passed.HasField("default_value"):
             group.input_definitions.parameters[name].is_optional = True
+
+
+def name_components(spec: Any) -> None:
+    """Call every component after the first task that uses it, from the outside in.
+
+    KFP's compiler numbers those of nested pipelines in the order of a protobuf map, which differs from
+    one process to the next.
+    """
+    names: dict[str, str] = {}
+    waiting = [spec.root]
+    for component in waiting:  # grows while it is walked
+        for key, task in sorted(component.dag.tasks.items()):
+            old = task.component_ref.name
+            if old not in names:
+                names[old] = _free(f"comp-{key}", names)
+                if spec.components[old].HasField("dag"):
+                    waiting.append(spec.components[old])
+    for old in sorted(spec.components):
+        names.setdefault(old, _free(old, names))
+    components = {names[old]: _copied(spec.components[old]) for old in list(spec.components)}
+    for old in names:
+        del spec.components[old]
+    for name, component in components.items():
+        spec.components[name].CopyFrom(component)
+    for component in (spec.root, *spec.components.values()):
+        for task in component.dag.tasks.values() if component.HasField("dag") else ():
+            task.component_ref.name = names[task.component_ref.name]
+
+
+def _free(wanted: str, names: dict[str, str]) -> str:
+    taken, name, number = set(names.values()), wanted, 2
+    while name in taken:
+        name, number = f"{wanted}-{number}", number + 1
+    return name
+
+
+def _copied(message: Any) -> Any:
+    copied = type(message)()
+    copied.CopyFrom(message)
+    return copied
