@@ -22,6 +22,7 @@ from jupyter_kfp.notebook.blocks import (
 from jupyter_kfp.notebook.codes import diagnostic
 from jupyter_kfp.notebook.conditions import names_in
 from jupyter_kfp.notebook.control import Arm, BranchFrame, Frame, LoopFrame, same_loop, same_test
+from jupyter_kfp.notebook.copies import Copies
 from jupyter_kfp.notebook.environment import StepState
 from jupyter_kfp.notebook.externals import OpenNotebook
 from jupyter_kfp.notebook.foreign import Foreign
@@ -38,6 +39,7 @@ class Structure(Foreign):
         self._open: list[Open] = []
         self._homes: dict[str, Body] = {}
         self._exit_names: dict[str, Definition] = {}
+        self._copies = Copies()
 
     def run(self) -> None:
         """Walk every cell in notebook order."""
@@ -60,6 +62,9 @@ class Structure(Foreign):
         self._close(0)
         for index in outputs:
             self.outputs_at[index] = dict(self.environment)
+        for output in self.reading.outputs:
+            found = self.outputs_at[output.cell].get(output.name)
+            self.diagnostics += self._copies.read(output.name, found)
 
     def _outside(self, cell: StepCell, walk: Callable[[StepCell], None]) -> None:
         """A cell of no step between the cells of a block: what it binds holds in and around the block."""
@@ -228,7 +233,7 @@ class Structure(Foreign):
 
     def _close_loop(self, opened: OpenLoop) -> None:
         loop = opened.block
-        loop.end, inner = self.environment, self.environment
+        loop.end, inner, shared = self.environment, self.environment, self._aliases
         self.environment, self._aliases = opened.environment, opened.aliases
         for name, definition in inner.items():
             if definition.version > loop.start and definition.kind is not Kind.DELETED:
@@ -243,8 +248,17 @@ class Structure(Foreign):
                 )
                 continue
             self._aliases.pop(target, None)
-            self._define(target, Kind.COLLECTED, cell, line, block=loop, choices=(element,))
+            made = self._define(target, Kind.COLLECTED, cell, line, block=loop, choices=(element,))
             self.closed.pop(target, None)
+            # What the iterations have still of before the loop, and may have collected a part of.
+            self._copies.collected(
+                made, {n: inner[n] for n in shared.get(name, ()) if self._is_still(n, inner)}
+            )
+
+    def _is_still(self, name: str, inner: dict[str, Definition]) -> bool:
+        """Whether ``name`` is, in a loop, what it is before it: data."""
+        now = inner.get(name)
+        return now is not None and now.is_data and self.environment.get(name) is now
 
     def _element(self, loop: LoopBlock, name: str) -> Definition | None:
         """What an iteration binds to ``name``: in the loop itself, else in a loop within it."""
@@ -301,6 +315,9 @@ class Structure(Foreign):
 
     def _before_merging(self, step: StepState, record: Record) -> None:
         """In a loop nothing of before it changes in place: the iterations run apart in the pipeline."""
+        self._copies.change(
+            step.name, record.mutated_before, lambda n: step.before.get(n) or self.environment.get(n)
+        )
         loop = next((b.block for b in reversed(self._open) if isinstance(b, OpenLoop)), None)
         if loop is None:
             return
@@ -320,6 +337,7 @@ class Structure(Foreign):
         """Say where a name that a loop bound anew is read behind the loop as it was before."""
         inside = {id(b.block) for b in self._open}
         for name, (definition, read) in step.reads.items():
+            self.diagnostics += self._copies.read(name, definition)
             loop = self.closed.get(name)
             if loop is not None and id(loop) not in inside and definition.version <= loop.start:
                 found = diagnostic(

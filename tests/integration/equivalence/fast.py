@@ -193,7 +193,9 @@ class FastPipeline:
             inner = made is not None and self._is_collected(
                 dag, made["producerSubtask"], made["outputParameterKey"]
             )
-            found.parameters[name] = as_carried(list(chain.from_iterable(values)) if inner else values, "LIST")
+            found.parameters[name] = as_carried(
+                list(chain.from_iterable(values)) if inner else values, "LIST"
+            )
         for name in outputs.get("artifacts", {}):
             found.artifacts[name] = list(chain.from_iterable(run.artifacts[name] for run in runs))
         return found

@@ -110,7 +110,13 @@ class _Script:
 
     def _items(self) -> tuple[str, str]:
         lists, nests = self.world.named("list") or ["xs"], self.world.named("nest")
-        forms = [("int", "[1, 2]"), ("int", "range(2)"), ("int", "xs"), ("unknown", "[]"), ("unknown", "['x', None]")]
+        forms = [
+            ("int", "[1, 2]"),
+            ("int", "range(2)"),
+            ("int", "xs"),
+            ("unknown", "[]"),
+            ("unknown", "['x', None]"),
+        ]
         forms += [("int", self.writer.pick(lists)), ("int", f"[*{lists[0]}][:2]"), ("list", "[[1], [2]]")]
         forms += [("dict", "[{'k': [1]}, {'k': []}]")]
         forms += [("list", nests[0])] if nests else []

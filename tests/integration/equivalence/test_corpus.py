@@ -21,6 +21,7 @@ CODES = {
     "exit-reads": {"K227"},
     "interleaved": {"K205"},
     "last-result": {"K212"},
+    "loop-copies": {"K236"},
     "loop-mutation": {"K226"},
     "missing-input": {"K233"},
     "misspelt-input": {"K234"},

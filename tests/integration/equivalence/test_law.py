@@ -19,6 +19,7 @@ from .strategy_control import controlled
 EXAMPLES = {"plain": 36, "control flow": 12}
 LEAST_EQUAL = {"plain": 1 / 3, "control flow": 0.4}
 STRATEGIES = {"plain": notebooks, "control flow": controlled}
+_TOLD = "K236"  # what a loop collected shares data with something, and changes: a warning says so
 _BROKEN = {Kind.DIFFERENT, Kind.NO_FAILURE, Kind.STEP_ERROR}
 
 
@@ -49,6 +50,8 @@ def test_run_all_is_the_pipeline(kind, zygotes):
             verdict = compare_fast(parse_cells(text), zygotes.light, Path(directory))
         kinds[verdict.kind] += 1
         event(verdict.kind.value)
+        if any(text.startswith(_TOLD) for text in verdict.warnings):
+            return
         assert verdict.kind not in _BROKEN, f"{verdict.kind.value}\n{text}\n{verdict.detail}"
 
     law()

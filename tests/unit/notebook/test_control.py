@@ -529,6 +529,32 @@ def test_a_changed_item_is_told_by_the_names_of_the_notebook() -> None:
     assert "changes `rows` of before the loop" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("change", "read", "code"),
+    [
+        ("ys[0][0].append(1)", "print(data)", "K236"),
+        ("data.append(1)", "print(ys)", "K236"),
+        ("data.append(1)", "print(data)", None),
+        ("ys.sort()", "print(ys)", None),
+        ("data = []", "print(ys)", None),
+    ],
+)
+def test_what_a_loop_collected_is_a_copy(change: str, read: str, code: str | None) -> None:
+    found = analysis_of(f"""
+        # %% step:a
+        data = [1]
+        # %%
+        %%component b --for i in [1, 2] --collect ys=y
+        y = [data, i]
+        # %% step:c
+        {change}
+        # %% step:d
+        {read}
+        """)
+    assert codes(found) == ([code] if code else [])
+    assert found.ok
+
+
 def test_an_item_nobody_else_sees_may_change() -> None:
     found = analysis_of("""
         # %%
