@@ -31,6 +31,7 @@ class Executions:
     def __init__(self, objects: Objects, default_root: str) -> None:
         self._objects = objects
         self._default_root = default_root
+        open_store().close()  # make it before the first run does
         self.hold = False  # leave new runs pending, as a cluster without room does
 
     def start(
@@ -144,6 +145,7 @@ class Executions:
 def _upload(source: Path, target: str) -> None:
     if not source.exists():
         return
-    filesystem, path = fsspec.core.url_to_fs(target)
+    # KFP's name for its own S3-compatible store.
+    filesystem, path = fsspec.core.url_to_fs(target.replace("minio://", "s3://", 1))
     filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
     filesystem.put(str(source), path, recursive=source.is_dir())

@@ -1,5 +1,6 @@
 """One test server for all tests here; each test finds it without faults and leaves no wrong answer."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.http import Connection, Patience
 from jupyter_kfp.remote.profile import Profile, make
+from jupyter_kfp.store.store import open_store
 from tests.kfp_server import process
 from tests.kfp_server.swagger import SWAGGER
 
@@ -32,9 +34,19 @@ def cluster(server: process.Cluster) -> Iterator[process.Cluster]:
     assert violations == []
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs, to copy: making one takes longer than most tests."""
+    file = tmp_path_factory.mktemp("store") / "store.sqlite"
+    open_store(f"sqlite:///{file}").close()
+    return file
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home, and profiles, of the test's own."""
+    (tmp_path / "home").mkdir()
+    shutil.copy(empty_store, tmp_path / "home" / "store.sqlite")
     monkeypatch.setenv("JUPYTER_KFP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
     return tmp_path / "home"

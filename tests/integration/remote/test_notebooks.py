@@ -1,0 +1,92 @@
+"""Notebooks on a cluster whose pipeline root is an S3-compatible store; whatever compiles is accepted."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from jupyter_kfp.api import load
+from jupyter_kfp.remote import profiles, versions
+from jupyter_kfp.remote.profile import make
+from jupyter_kfp.runs import Run
+from jupyter_kfp.store.records import State
+from tests.integration.equivalence.case import CORPUS, parse_case
+from tests.integration.equivalence.harness import compiled
+from tests.kfp_server import process
+from tests.kfp_server.swagger import SWAGGER
+
+_CELLS = (
+    ("parameters", "scale: float = 2.0"),
+    ("step:make", "values = [scale, 2 * scale]\ntotal: float = sum(values)"),
+    ("step:report", "text = f'{values} {total}'\nprint('reporting')"),
+    ("outputs", "total\ntext"),
+)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The URL of an S3 server, made known to every S3 client here."""
+    from moto.server import ThreadedMotoServer
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir("pipelines")
+        yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def on_s3(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Cluster]:
+    if not SWAGGER.is_file():
+        pytest.skip(f"KFP's Swagger file is not here ({SWAGGER.name})")
+    with process.start(tmp_path_factory.mktemp("on-s3"), "--root", "s3://pipelines/v2") as started:
+        yield started
+
+
+def notebook(path: Path) -> Path:
+    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for tag, source in _CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_notebook_leaves_the_same_there_as_here(on_s3: process.Cluster, tmp_path: Path) -> None:
+    profiles.save(make("s3", endpoint=on_s3.url, pipeline_root="minio://pipelines/v2"))
+    submission = load(notebook(tmp_path / "nb.ipynb")).submit({"scale": 3.0})
+    run = Run(submission.run_id).wait()
+    assert run.state is State.SUCCEEDED, run.error
+    assert run.outputs["total"] == 9.0
+    assert run.outputs["text"].load() == "[3.0, 6.0] 9.0"
+    made = run["make"]
+    assert made.artifacts["values"].uri.startswith("s3://pipelines/v2/nb/")
+    assert made.artifacts["values"].load() == [3.0, 6.0]
+    assert made.artifacts["values"].metadata["python_type"]
+    assert made.record.input_parameters["scale"] == 3.0
+    executed = made.notebook
+    assert executed is not None
+    assert "total" in executed.read_text()
+    assert "reporting" in run["report"].log
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("control_*.ipy"))[::8], ids=lambda path: path.stem)
+def test_whatever_compiles_is_accepted(path: Path, cluster: process.Cluster, tmp_path: Path) -> None:
+    profiles.save(make("here", endpoint=cluster.url))
+    case = parse_case(path.stem, path.read_text())
+    nbformat.write(case.notebook, tmp_path / "nb.ipynb")
+    for name, text in case.files.items():
+        (tmp_path / name).write_text(text)
+    found, _warnings = compiled(tmp_path / "nb.ipynb")
+    if not isinstance(found, str):
+        pytest.skip("it is not meant to compile")
+    assert versions.upload(found, name=path.stem).version_id
