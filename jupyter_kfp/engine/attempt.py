@@ -29,7 +29,8 @@ from jupyter_kfp.store.records import Failure, NewArtifact, State
 
 if TYPE_CHECKING:
     from jupyter_kfp.engine.warm.pool import WarmPool
-  # it brings the options, and they pydantic: 0.2 s that no run needs
+
+    # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
 
 # The first line of the program every notebook step starts with; its arguments are the executor input, a

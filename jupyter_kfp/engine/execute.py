@@ -19,6 +19,7 @@ from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.engine.process import adopt_orphans
 from jupyter_kfp.engine.supervisor import Supervisor
+from jupyter_kfp.engine.warm.imports import imports_of
 from jupyter_kfp.engine.warm.pool import WarmPool
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store import liveness, location
@@ -60,7 +61,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     source = run.options.get("source_dir")
     source_dir = Path(source) if source else None
     values = secrets.load(source_dir)
-    warm = WarmPool(run.id, directory / "warm.txt")
+    warm = WarmPool(run.id, directory / "warm.txt", imports_of(plan))
     supervisor = Supervisor(
         plan,
         Values(run.parameters),

@@ -74,8 +74,13 @@ def pack(step: dict[str, Any]) -> list[str]:
 
 def unpack(chunks: Sequence[str]) -> dict[str, Any]:
     """The step that :func:`pack` packed. Raises ValueError if ``chunks`` are something else."""
+    return unpack_step("".join(chunks[1:]))
+
+
+def unpack_step(text: str) -> dict[str, Any]:
+    """The step in ``text``, its chunks in one. Raises ValueError if it is something else."""
     try:
-        step: dict[str, Any] = json.loads(bz2.decompress(_decode("".join(chunks[1:]))))
+        step: dict[str, Any] = json.loads(bz2.decompress(_decode(text)))
     except (OSError, ValueError) as error:
         raise ValueError(f"this is no packed step: {error}") from error
     return step

@@ -22,12 +22,13 @@ def request(path: str, message: dict[str, Any], descriptors: tuple[int, int]) ->
         sent = socket.send_fds(connection, [data[: 1 << 16]], list(descriptors))
         connection.sendall(data[sent:])
         answer = connection.makefile("rb").readline()
-        if not answer:
-            raise ConnectionResetError("the warm server is gone")
-        return connection, int(json.loads(answer)["pid"])
     except BaseException:
         connection.close()
         raise
+    if not answer:
+        connection.close()
+        raise ConnectionResetError("the warm server is gone")
+    return connection, int(json.loads(answer)["pid"])
 
 
 class Fork:

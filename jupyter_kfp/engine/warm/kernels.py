@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -30,8 +31,9 @@ def use_forks(path: str) -> None:
     own = EntryPoint(NAME, f"{__name__}:{ForkProvisioner.__name__}", KernelProvisionerFactory.GROUP_NAME)
     factory.provisioners[NAME] = own
     factory.default_provisioner_name = NAME
-    AsyncKernelClient.wait_for_ready = _wait_for_ready
-    AsyncKernelManager._async_wait = _until_it_ends
+    # Both wait in steps of 0.1 and 0.2 seconds, and have no option for it.
+    AsyncKernelClient.wait_for_ready = _wait_for_ready  # type: ignore[assignment]  # declared for any client
+    AsyncKernelManager._async_wait = _until_it_ends  # type: ignore[method-assign, assignment]  # noqa: SLF001
 
 
 async def _wait_for_ready(client: AsyncKernelClient, timeout: float | None = None) -> None:
@@ -54,7 +56,7 @@ async def _wait_for_ready(client: AsyncKernelClient, timeout: float | None = Non
         with contextlib.suppress(Empty):
             reply = await client.get_shell_msg(timeout=1)
             if reply["msg_type"] == "kernel_info_reply":
-                client._handle_kernel_info_reply(reply)
+                client._handle_kernel_info_reply(reply)  # noqa: SLF001 - what jupyter_client's own wait does
                 answered = True
         with contextlib.suppress(Empty):
             while not heard:
@@ -72,8 +74,8 @@ async def _until_it_ends(manager: AsyncKernelManager, pollinterval: float = 0.1)
     if isinstance(provisioner, ForkProvisioner):
         await provisioner.ended()
         return
-    while await manager.is_alive():
-        await asyncio.sleep(pollinterval)
+    while await manager.is_alive():  # noqa: ASYNC110 - any other process can only be asked
+        await asyncio.sleep(pollinterval)  # as jupyter_client does
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -91,12 +93,12 @@ class ForkProvisioner(LocalProvisioner):
                 f"--IPKernelApp.parent_handle={os.getppid()}",
             ],  # the server, the kernel's parent as well
             "environment": environment,
-            "directory": str(kwargs.get("cwd") or os.getcwd()),
+            "directory": str(kwargs.get("cwd") or Path.cwd()),
             "path": [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry],
         }
         descriptors = (_descriptor(kwargs.get("stdout"), 1), _descriptor(kwargs.get("stderr"), 2))
         connection, pid = request(_socket, message, descriptors)
-        self.process = Fork(connection, pid)
+        self.process = Fork(connection, pid)  # type: ignore[assignment]  # it has what is used of a Popen
         self.pid = self.pgid = pid
         return self.connection_info
 

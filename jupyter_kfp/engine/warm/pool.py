@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from jupyter_kfp.engine.process import MARK
 from jupyter_kfp.engine.warm.forks import Fork, request
+from jupyter_kfp.engine.warm.imports import needs_imports
 
 OFF = "JUPYTER_KFP_WARM"
 _MARK_LENGTH = 2048
@@ -75,11 +77,13 @@ def _differs(environment: Mapping[str, str]) -> bool:
 class WarmPool:
     """The servers of one run. ``start`` may be called from any thread."""
 
-    def __init__(self, run_id: str, log: Path) -> None:
+    def __init__(self, run_id: str, log: Path, modules: Sequence[str] = ()) -> None:
+        """``modules`` are loaded, in a server of their own, for the steps that import them."""
         self._mark = f"{run_id}/warm"
         self._log = log
+        self._modules = list(modules)
         self._lock = threading.Lock()
-        self._servers: dict[tuple[str, str], _Server | None] = {}
+        self._servers: dict[tuple[str, str], Future[_Server | None]] = {}
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
     def start(
@@ -87,9 +91,13 @@ class WarmPool:
     ) -> Fork | None:
         """Start a command as a fork that writes to the descriptor ``output``; None where it must start by itself."""
         command = forkable(argv, environment, directory)
-        server = self._server(command.kind, command.executable) if command is not None else None
         if command is None:
             return None
+        server = self._server(command.kind, command.executable)
+        if self._modules and server is not None and self._is_loaded_or_needed(command):
+            server = (
+                self._once(("loaded", command.executable), lambda p: server.load(self._modules, p)) or server
+            )
         if server is None:
             return None
         message = {
@@ -104,21 +112,43 @@ class WarmPool:
             return None  # it died; the step starts by itself
         return Fork(connection, pid)
 
+    def _is_loaded_or_needed(self, command: Command) -> bool:
+        """Whether a step is to be a fork of the server with its imports: it need not wait for what it has no use of."""
+        if command.kind != "notebooks" or command.executable != sys.executable:
+            return False
+        loaded = self._servers.get(("loaded", command.executable))
+        return (loaded is not None and loaded.done()) or needs_imports(command.message["arguments"])
+
     def _server(self, kind: str, executable: str) -> _Server | None:
+        return self._once(
+            (kind, executable), lambda place: _Server.start(kind, executable, place, self._mark, self._log)
+        )
+
+    def _once(self, key: tuple[str, str], start: Callable[[str], _Server | None]) -> _Server | None:
+        """The server of this key. The first to ask starts it; others wait for it, and only for it."""
         with self._lock:
-            key = (kind, executable)
-            if key not in self._servers:
+            known = self._servers.get(key)
+            if known is None:
                 if self._directory is None:
                     # Paths of Unix sockets are short: not in the run's own directory.
                     self._directory = tempfile.TemporaryDirectory(prefix="jupyter-kfp-")
                 place = str(Path(self._directory.name, str(len(self._servers))))
-                self._servers[key] = _Server.start(kind, executable, place, self._mark, self._log)
-            return self._servers[key]
+                mine = self._servers[key] = Future()
+        if known is not None:
+            return known.result()
+        try:
+            server = start(place)
+        except BaseException:
+            mine.set_result(None)
+            raise
+        mine.set_result(server)
+        return server
 
     def close(self) -> None:
         """End the servers, and with them whatever they still run."""
         with self._lock:
-            for server in self._servers.values():
+            # Those with more loaded are forks of the others, and end with them.
+            for server in reversed([future.result() for future in self._servers.values()]):
                 if server is not None:
                     server.close()
             self._servers.clear()
@@ -129,9 +159,10 @@ class WarmPool:
 class _Server:
     """One server process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], place: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Fork, place: str, mark: str) -> None:
         self._process = process
         self.socket = place
+        self._mark = mark
 
     @classmethod
     def start(cls, kind: str, executable: str, place: str, mark: str, log: Path) -> _Server | None:
@@ -146,7 +177,7 @@ class _Server:
                 env=environment,
                 start_new_session=True,
             )
-            server = cls(process, place)
+            server = cls(process, place, mark)
             assert process.stdout is not None
             if _line(process.stdout) == b"ready\n":
                 return server
@@ -154,8 +185,36 @@ class _Server:
             stream.write(b"Warm kernels are not available; every step starts its own Python.\n")
         return None
 
+    def load(self, modules: list[str], place: str) -> _Server | None:
+        """One more server, a fork of this one that loads ``modules``; None if it does not get there."""
+        reader, writer = os.pipe()
+        message = {
+            "kind": "server",
+            "arguments": [],
+            "modules": modules,
+            "socket": place,
+            "environment": {**os.environ, MARK: self._mark},
+            "directory": str(Path.cwd()),
+        }
+        with os.fdopen(reader, "rb") as answers:
+            try:
+                connection, pid = request(self.socket, message, (writer, writer))
+            except OSError:
+                return None
+            finally:
+                os.close(writer)
+            server = _Server(Fork(connection, pid), place, self._mark)
+            while line := _line(answers):  # libraries may have something to say first
+                if line == b"ready\n":
+                    return server
+        server.close()
+        return None
+
     def close(self) -> None:
         """End the server."""
+        if isinstance(self._process, Fork):
+            self._process.connection.close()
+            return
         with contextlib.suppress(OSError):
             assert self._process.stdin is not None
             self._process.stdin.close()

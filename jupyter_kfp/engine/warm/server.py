@@ -32,6 +32,7 @@ import traceback
 import types
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jinja2.bccache import Bucket, BytecodeCache
@@ -76,7 +77,6 @@ class Server:
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         self._wakes = wakes
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._mark = _mark_place()
 
     def serve(self) -> None:
         """Answer until nobody is left to ask."""
@@ -162,7 +162,7 @@ class Server:
             self._selector.close()
             self._listener.close()
             _own_descriptors(descriptors, connection.fileno() if request["kind"] == "server" else None)
-            _own_state(request, self._mark)
+            _own_state(request, _mark_place())
             code = _run(request)
         except SystemExit as stop:
             code = _exit_code(stop)
@@ -178,9 +178,10 @@ def _own_descriptors(descriptors: list[int], source: int | None) -> None:
     os.dup2(descriptors[0], 1)
     os.dup2(descriptors[1], 2)
     os.closerange(3, max(int(name) for name in os.listdir("/proc/self/fd")) + 1)  # noqa: PTH208 - no paths wanted
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115
+    for name in ("stdin", "__stdin__"):
+        setattr(sys, name, open(0, closefd=False))  # noqa: SIM115
     for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = open(
+        stream = open(  # noqa: SIM115
             number, "w", buffering=1, closefd=False, errors="backslashreplace" if number == 2 else "strict"
         )
         setattr(sys, name, stream)
@@ -196,7 +197,7 @@ def _own_state(request: dict[str, Any], mark: tuple[int, int] | None) -> None:
     environment: dict[str, str] = request["environment"]
     os.environ.clear()
     os.environ.update(environment)
-    if mark is not None:
+    if mark is not None and MARK in environment:
         place, length = mark
         # Where the system keeps this process's environment for others to see.
         ctypes.memmove(place, os.fsencode(environment[MARK])[:length].ljust(length), length)
@@ -248,14 +249,16 @@ def _exit_code(stop: SystemExit) -> int:
 def _leave(code: int) -> None:
     """What the interpreter does at its end, without taking the server's objects apart."""
     with contextlib.suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]  # joins the threads, as the interpreter does
-        atexit._run_exitfuncs()
+        # What the interpreter calls when it ends; there is no public name for either.
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
+        atexit._run_exitfuncs()  # noqa: SLF001
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
     os._exit(code & 0xFF)
 
 
+@cache
 def _mark_place() -> tuple[int, int] | None:
     """Address and length of the value of ``MARK`` in the memory the system shows as this process's environment."""
     value = os.environb.get(MARK.encode())
@@ -280,7 +283,9 @@ def _send(connection: socket.socket, answer: dict[str, int]) -> None:
 def _load(modules: list[str]) -> None:
     # ipykernel sets this for every kernel; a library loaded before must find it, too.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger has no reason to warn: nobody debugs here
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = (
+        "1"  # the debugger has no reason to warn: nobody debugs here
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in modules:
@@ -309,14 +314,14 @@ def _prepare() -> None:
     import nbformat
     from nbconvert.exporters import HTMLExporter, TemplateExporter
 
-    make, templates = TemplateExporter._create_environment, _Templates()
+    make, templates = TemplateExporter._create_environment, _Templates()  # noqa: SLF001 - it takes no cache
 
     def with_cache(exporter: TemplateExporter) -> Any:
-        environment = make(exporter)
+        environment = make(exporter)  # type: ignore[no-untyped-call]  # nbconvert has no types here
         environment.bytecode_cache = templates
         return environment
 
-    TemplateExporter._create_environment = with_cache
+    TemplateExporter._create_environment = with_cache  # type: ignore[method-assign]  # noqa: SLF001
     outputs = [
         nbformat.v4.new_output("stream", text="1"),
         nbformat.v4.new_output("execute_result", {"text/plain": "1", "text/html": "<b>1</b>"}),
@@ -347,6 +352,7 @@ def serve(path: str, modules: list[str], parent: int) -> None:
 def main() -> None:
     """Load, announce, serve."""
     path, kind = sys.argv[1:]
+    _mark_place()  # while the environment is still where the system put it
     sys.path[0] = ""  # as for `python -c`
     # One thread, so that this process can fork: nothing may start others behind its back.
     if kind == "notebooks":
