@@ -76,10 +76,16 @@ def _without_placeholder(source: str) -> str:
     return source[1:].lstrip("\n") if source.startswith("#\n") else source
 
 
+def _lines_dropped(source: str) -> int:
+    """The lines at the top that `_without_placeholder`, or IPython, leaves out."""
+    text = source[1:] if source.startswith("#\n") else source
+    return len(text) - len(text.lstrip("\n"))
+
+
 def _replace(found: Python, code: Code, step: str, bound: Collection[str]) -> None:
     """Replace calls of IPython, and imports of this package, in ``found.source``."""
     tree = ast.parse(found.source, type_comments=False)
-    shift = code.source.count("\n") - found.source.count("\n")
+    shift = _lines_dropped(code.source)
     edits: list[tuple[ast.expr | ast.stmt, str]] = []
     done: set[int] = set()
 
@@ -96,7 +102,7 @@ def _replace(found: Python, code: Code, step: str, bound: Collection[str]) -> No
         try:
             edit(node)
         except _NoCounterpartError as reason:  # noqa: PERF203 - everything that is wrong is said at once
-            line = getattr(node, "lineno", 1) + max(shift, 0)
+            line = getattr(node, "lineno", 1) + shift
             found.errors.append(_error(str(reason), code, line, step))
     for node, text in sorted(edits, key=lambda e: (e[0].lineno, e[0].col_offset), reverse=True):
         found.source = _spliced(found.source, node, text)
@@ -123,7 +129,7 @@ def _last_results(source: str, code: Code, step: str, bound: Collection[str], sh
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name) and node.id in wanted:
             lines.setdefault(node.id, node.lineno)
-    return [_error(f"`{name}`", code, line + max(shift, 0), step) for name, line in lines.items()]
+    return [_error(f"`{name}`", code, line + shift, step) for name, line in lines.items()]
 
 
 def _ipython_call(node: ast.AST) -> bool:

@@ -17,6 +17,7 @@ _HEADER = '''"""{title}
 Exported from a notebook by jupyter_kfp, which this file does not need. As a program it compiles
 the pipeline with kfp. Other than in the pipeline that jupyter_kfp itself compiles:
 - Values travel one by one: two that share an object are copies of it in the next step.
+- A function that is a value takes along a copy of what it reads.
 - A step that changes an input without handing it on is not noticed.
 - Steps leave no executed notebook.{more}
 """'''
