@@ -147,7 +147,7 @@ def last_run() -> Run:
 
 def states(run: Run) -> dict[str, str]:
     """The state of every task by the last part of its path: ``fit[2]``."""
-    return {task.path.rpartition(".")[2]: task.state.value for task in run.record.tasks}
+    return {path.rpartition(".")[2]: step.state.value for path, step in run.steps.items()}
 
 
 def whole_values(directory: Path) -> dict[str, str]:
