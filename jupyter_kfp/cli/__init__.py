@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import diff, imports, notebooks, profiles, runs, schedule, submit
+from jupyter_kfp.cli import diff, export, imports, notebooks, profiles, runs, schedule, submit
 
 __all__ = ["main"]
 
@@ -36,6 +36,7 @@ def main() -> None:
 for _command in (
     notebooks.check,
     notebooks.compile_,
+    export.export,
     notebooks.graph,
     diff.diff,
     imports.import_,

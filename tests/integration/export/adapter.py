@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import runpy
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,11 +64,13 @@ def exported_ir(path: Path) -> str | Refused:
 
 def compiled_by_kfp(file: Path) -> str:
     """The IR of the only pipeline that a Python file compiles when it is run."""
-    import runpy
-    from contextlib import chdir
 
-    with chdir(file.parent):
+    before = Path.cwd()
+    os.chdir(file.parent)
+    try:
         runpy.run_path(str(file), run_name="__main__")
+    finally:
+        os.chdir(before)
     (made,) = file.parent.glob("*.yaml")
     return made.read_text()
 
@@ -98,7 +102,7 @@ def run_step(command: list[str], arguments: list[str]) -> None:
     function = getattr(module, arguments[arguments.index("--function_to_execute") + 1])
     try:
         Executor(message, function).execute()
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - reported as the engine does
         import traceback
 
         traceback.print_exc()
