@@ -175,9 +175,14 @@ class Joins(Needs):
                 json or values is not None
             ):
                 return ARTIFACT
+            case Definition(kind=Kind.PARAMETER) if self._may_be_none(made.name):
+                return ARTIFACT  # a parameter of KFP's that a step leaves always has a value
             case _:
                 known = self._travels_as(made)
                 return ARTIFACT if known.many else known
+
+    def _may_be_none(self, name: str) -> bool:
+        return any(p.name == name and not p.required and p.default is None for p in self.flow.parameters)
 
     def _travels_as(self, definition: Definition) -> ValueType:
         """How the value of an input travels."""

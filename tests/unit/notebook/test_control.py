@@ -279,6 +279,20 @@ def test_arms_of_different_types_travel_as_artifacts() -> None:
     assert [str(i.type) for i in found.pipeline.step("use").inputs] == ["Artifact"]
 
 
+def test_a_parameter_that_may_be_none_is_handed_on_as_an_artifact() -> None:
+    found = analysis_of("""
+        # %% parameters
+        maybe: int = None
+        n = 1
+        # %%
+        %%component b --if n > 3
+        maybe: int = 2
+        # %% step:use
+        print(maybe)
+        """)
+    assert [str(i.type) for i in found.pipeline.step("use").inputs] == ["Artifact"]
+
+
 def test_a_name_that_only_some_arms_bind() -> None:
     found = analysis_of("""
         # %% step:a
