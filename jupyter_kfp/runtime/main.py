@@ -123,10 +123,14 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
             _write(result, json.dumps(whole.outputs(step, given, own)))
     except Exception as error:  # noqa: BLE001 - a failed cell, a dead kernel: the notebook tells which
         reason = (type(error).__name__, str(error))
+    done = json.loads(executed.read_text("utf-8"))
+    if result.exists():  # what was made is told in the notebook, too: KFP's API does not tell it
+        done["metadata"]["jupyter_kfp"] = json.loads(result.read_text("utf-8"))
+        _write(executed, json.dumps(done))
     kept = {name: _keep(given, name, executed) for name in ("executed_notebook", "executed_html")}
     if not result.exists():
-        return _failure(step, *reason, json.loads(executed.read_text("utf-8"))["cells"])
-    output: dict[str, Any] = json.loads(result.read_text("utf-8"))
+        return _failure(step, *reason, done["cells"])
+    output: dict[str, Any] = done["metadata"]["jupyter_kfp"]
     output["artifacts"] |= {name: artifact for name, artifact in kept.items() if artifact}
     return output
 
