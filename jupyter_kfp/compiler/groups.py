@@ -111,7 +111,10 @@ class Builder:
 
     def _branch(self, branch: Branch) -> None:
         from kfp import dsl
+        from kfp.dsl import pipeline_context
 
+        around = pipeline_context.Pipeline.get_default_pipeline()
+        depth = len(around.groups)
         for number, arm in enumerate(branch.arms):
             name = _arm_name(number, arm)
             if arm.test is None:
@@ -122,6 +125,9 @@ class Builder:
                 group = (dsl.Elif if number else dsl.If)(test, name=name)
             with group:
                 self._body(arm.body)
+        # KFP only leaves the group it makes around several arms where the last is an else.
+        while len(around.groups) > depth:
+            around.pop_tasks_group()
 
     def _loop(self, loop: Loop) -> None:
         items = self._channels.items_of(loop, self._loops)

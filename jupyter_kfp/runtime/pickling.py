@@ -23,6 +23,8 @@ from .fingerprint import is_array
 
 log = logging.getLogger("jupyter_kfp")
 
+_PACKED = "jupyter_kfp_runtime"  # this package, in a step
+
 
 def allowed() -> None:
     """Raise TypeError where pickling is switched off."""
@@ -118,6 +120,13 @@ def loads(data: bytes, space: dict[str, Any] | None = None) -> Any:
             if path.partition(".")[0] not in known:
                 raise KeyError(path)
             return _find(known, path)
+
+        def find_class(self, module: str, name: str) -> Any:
+            # What steps pickled of this package (items of loops) has the name it has in them.
+            own = (
+                f"{__package__}{module.removeprefix(_PACKED)}" if module.startswith(_PACKED + ".") else module
+            )
+            return super().find_class(own, name)
 
     unpickler = Unpickler(BytesIO(data))
     value = unpickler.load()

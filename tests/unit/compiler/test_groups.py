@@ -110,6 +110,19 @@ def test_a_branch_is_ifs_and_an_else_and_its_outputs_are_one() -> None:
     }
 
 
+def test_what_stands_behind_a_branch_without_an_else_is_not_in_it() -> None:
+    arms = tuple(
+        Arm(Compare(FromStep("a", "n"), ">", Constant(number)), (step(f"s{number}"),)) for number in (5, 3)
+    )
+    ir = build(
+        step("a", n=INTEGER),
+        Branch("if-1", arms),
+        step("b", m=INTEGER),
+        outputs=[("m", INTEGER, FromStep("b", "m"))],
+    )
+    assert "b" in ir.spec["root"]["dag"]["tasks"]
+
+
 @pytest.mark.parametrize(
     "text", ["it's", 'say "x"', "\\", "a\nb", "größe ✓", "{{$.inputs}}", "' || true || '"]
 )

@@ -83,3 +83,8 @@ def test_what_it_reads_travels_for_names_the_consumer_lacks(notebook):
 def test_exceptions_keep_their_message(notebook):
     error = loads(dumps(notebook["Wrong"](3), ["Wrong"], notebook), notebook)
     assert (str(error), error.n, type(error)) == ("3 is wrong", 3, notebook["Wrong"])
+
+
+def test_items_of_loops_that_a_step_pickled_are_read_outside_of_steps():
+    packed = pickling.dumps(items.Fields(lr=0.1)).replace(b"jupyter_kfp.runtime", b"jupyter_kfp_runtime")
+    assert pickling.loads(packed).lr == 0.1
