@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_kfp.runtime.items import Fields
 from jupyter_kfp.runtime.pickling import dumps, loads
 
 
@@ -86,5 +87,5 @@ def test_exceptions_keep_their_message(notebook):
 
 
 def test_items_of_loops_that_a_step_pickled_are_read_outside_of_steps():
-    packed = pickling.dumps(items.Fields(lr=0.1)).replace(b"jupyter_kfp.runtime", b"jupyter_kfp_runtime")
-    assert pickling.loads(packed).lr == 0.1
+    packed = dumps(Fields(lr=0.1)).replace(b"jupyter_kfp.runtime", b"jupyter_kfp_runtime")
+    assert loads(packed).lr == 0.1
