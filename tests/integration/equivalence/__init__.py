@@ -6,7 +6,10 @@
 ``shell``     IPython as a kernel runs it, without the kernel
 ``run_all``   the notebook, whole
 ``fast``      the notebook as a pipeline: real compiler, IR and runtime; papermill without a kernel
+``container`` one container task of it
+``cel``       its trigger policies
 ``full``      the notebook as a pipeline: the engine and a kernel per step
-``verdict``   the law, applied to two outcomes
-``strategy``  notebooks that hypothesis makes up, of statements that ``writer`` draws
+``outcome``   the law, applied to two outcomes
+``strategy``  notebooks that hypothesis makes up, of statements that ``writer`` draws;
+              ``strategy_control`` puts branches and loops between them
 """
