@@ -246,8 +246,8 @@ class Client:
                 raise pages.garbled(self.profile, f"{key} is no list")
             for item in found:
                 yield self._read(kind, item)
-            token = str(answer.get("next_page_token") or "")
-            if not token:
+            before, token = token, str(answer.get("next_page_token") or "")
+            if token in ("", before):
                 return
 
     def _read(self, kind: type[_Object], document: Any) -> _Object:

@@ -129,7 +129,8 @@ def fetch_logs(record: RunRecord, run: Run, client: Client, seen: SeenRun) -> No
         text: str | None = None
         if number < len(lefts):
             root = artifacts.Root(record.root)
-            text = "".join(root.text(uri) for uri in artifacts.log_uris(lefts[number]))
+            with suppress(ArtifactRootError):  # the pod may still have it
+                text = "".join(root.text(uri) for uri in artifacts.log_uris(lefts[number]))
         if not text and number < len(own_pods):
             with suppress(UnreachableError):
                 text = client.pod_log(run.run_id, own_pods[number])

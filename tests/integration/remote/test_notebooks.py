@@ -79,7 +79,7 @@ def test_a_notebook_leaves_the_same_there_as_here(on_s3: process.Cluster, tmp_pa
     assert "reporting" in run["report"].log
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("control_*.ipy"))[::8], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("control_*.ipy"))[::16], ids=lambda path: path.stem)
 def test_whatever_compiles_is_accepted(path: Path, cluster: process.Cluster, tmp_path: Path) -> None:
     profiles.save(make("here", endpoint=cluster.url))
     case = parse_case(path.stem, path.read_text())
