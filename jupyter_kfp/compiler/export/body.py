@@ -203,7 +203,7 @@ class _Writer:
         if variable.name in self.around.json:
             return call(self.helper("loop_item"), f"json.loads({argument})")
         if variable.type.many:
-            return f"[{self.helper('load_value')}(artifact) for artifact in {argument}]"
+            return f"[{self.helper('load_value')}(artifact) for artifact in {argument} or []]"
         if not variable.type.is_parameter:
             return call(self.helper("load_value"), argument)
         return self.floats(variable, argument)

@@ -79,6 +79,8 @@ def hand_on(source: Any, target: Any) -> None:
         shutil.copytree(source.path, target.path, dirs_exist_ok=True)
     elif Path(source.path).exists():
         shutil.copyfile(source.path, target.path)
+    else:
+        Path(target.path).touch()
     target.metadata.update(source.metadata)
 
 

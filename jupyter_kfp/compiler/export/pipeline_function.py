@@ -95,8 +95,15 @@ class _Writer:
         ordered = sorted(self.pipeline.parameters, key=lambda p: not p.required)
         return tuple(self.parameter(parameter) for parameter in ordered)
 
+    def looped(self, made: ValueType, source: Source) -> ValueType:
+        """The type of a list, with that of its items where a loop says it: KFP takes others for texts."""
+        types = [loop.type.kind for loop in self.found.loops.values() if loop.items == source]
+        if types and made.kind is ParameterType.LIST and isinstance(types[0], ParameterType):
+            return ValueType(ParameterType.LIST, types[0])
+        return made
+
     def parameter(self, parameter: Parameter) -> Item:
-        kind = self.file.type(parameter.type)
+        kind = self.file.type(self.looped(parameter.type, FromParameter(parameter.name)))
         if parameter.required:
             return f"{parameter.name}: {kind}"
         if parameter.default is None:
@@ -212,8 +219,8 @@ class _Writer:
         return next((output for output in outputs if output.name == source.name), None)
 
     def types(self, step: Step) -> Mapping[str, ValueType]:
-        """Outputs that a ``dsl.OneOf`` joins with others of another type: KFP joins only artifacts of one."""
-        found = {}
+        """Outputs that loops go over, and those that a ``dsl.OneOf`` joins: KFP joins artifacts of one type only."""
+        found = {o.name: self.looped(o.type, FromStep(step.name, o.name)) for o in step.outputs}
         for joined in _joins(self.pipeline, self.found):
             types = [o.type for alternative in joined.alternatives if (o := self.output(alternative))]
             common = common_type(types)

@@ -119,7 +119,7 @@ def run_all(
 
     load_value = importlib.import_module(HELPERS).load_value
 
-    def load(path: Path, metadata: dict[str, Any], space: dict[str, Any], uri: str) -> Any:
+    def load(path: Path, metadata: dict[str, Any], space: dict[str, Any], uri: str = "") -> Any:
         artifact = ModuleType("artifact")
         artifact.__dict__.update(path=str(path), metadata=metadata, uri=uri)
         sys.modules["notebook_code"] = ModuleType("notebook_code")

@@ -344,4 +344,37 @@ def test_an_artifact_list_is_one() -> None:
         """
     )
     assert "models_in: Input[List[Model]]" in text
+    assert "for artifact in models_in or []]" in text  # KFP's executor makes None of a list without elements
     assert "dsl.Collected(fit_task.outputs" in text
+
+
+@pytest.mark.parametrize(
+    ("notebook", "message"),
+    [
+        (
+            "# %% parameters\np = 1\n# %%\n%%component a --for n in [1, 2]\nprint(n, p)",
+            "confuses their names",
+        ),
+        (
+            "# %% parameters\nq: list[int] = [1]\n# %%\n%%component a --for m in q --for n in q\nprint(m, n)",
+            "confuses their items",
+        ),
+        (
+            "# %% parameters\ngood = True\n# %% imports\nfrom jupyter_kfp import Model\n"
+            "# %%\n%%component a --for n in [1, 2] --collect ms=m\nm: Model = {n}\n"
+            "# %%\n%%component b --if good\nprint(ms)",
+            "cannot hand it in",
+        ),
+    ],
+)
+def test_what_kfp_gets_wrong_is_an_error(notebook: str, message: str) -> None:
+    """Observed with kfp 2.17: the IR lacks an input, or its compiler fails with a TypeError."""
+    with pytest.raises(DiagnosticsError, match=message):
+        exported(notebook)
+
+
+def test_a_list_that_a_loop_goes_over_says_what_its_items_are() -> None:
+    """KFP takes the items of a bare ``list`` for texts."""
+    text = exported("# %% parameters\nseeds = [1, 2]\n# %%\n%%component a --for s in seeds\nprint(s)")
+    assert "seeds: List[int] = [1, 2]" in text
+    assert "def a(s: int)" in text
