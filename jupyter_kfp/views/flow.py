@@ -263,8 +263,14 @@ class Walk:
         plain = {GroupKind.BRANCHES: "one of", GroupKind.EXIT_HANDLER: "exit handler"}.get(kind, own)
         label = headline or plain
         if own not in (name, label):  # the author named it
-            label = f"{own}: {label}"
+            limit = _LIMIT.search(label)
+            # A notebook's header tells what the IR does, in the words of the notebook.
+            label = own + (limit[0] if limit else "") if _HEADER.match(own) else f"{own}: {label}"
         self.groups.append(Group(scope.id(name), own, kind, label, scope.path))
+
+
+_HEADER = re.compile(r"(if|elif|for) |else$")
+_LIMIT = re.compile(r" \(\d+ at a time\)$")
 
 
 def ports(definitions: Mapping[str, Any]) -> list[Port]:

@@ -219,3 +219,26 @@ def test_names_are_counted_by_number() -> None:
 def test_json_golden() -> None:
     document = pipeline("two_branches", {"load": "SUCCEEDED"}).as_dict()
     check_golden("two_branches.json", json.dumps(document, indent=1) + "\n")
+
+
+def test_a_notebooks_headers_are_the_headlines() -> None:
+    """The compiler names branches and loops like the headers they come from; nothing is said twice."""
+    inner = {"dag": {"tasks": {"a": {"taskInfo": {"name": "a"}, "componentRef": {"name": "a"}}}}}
+
+    def task(name: str, **more: object) -> dict[str, object]:
+        return {"taskInfo": {"name": name}, "componentRef": {"name": "inner"}, **more}
+
+    loop = {
+        "parameterIterator": {"itemInput": "i", "items": {"raw": "[1, 2]"}},
+        "iteratorPolicy": {"parallelismLimit": 2},
+    }
+    tasks = {
+        "condition-1": task("if x >= 1", triggerPolicy={"condition": "inputs.parameter_values['x'] >= 1"}),
+        "for-loop-2": task("for i in sizes", **loop),
+        "for-loop-3": task("team", **loop),
+    }
+    graph = graph_from_ir({"components": {"inner": inner, "a": {}}, "root": {"dag": {"tasks": tasks}}})
+    labels = {group.id: group.label for group in graph.groups}
+    assert labels["condition-1"] == "if x >= 1"
+    assert labels["for-loop-2"] == "for i in sizes (2 at a time)"
+    assert labels["for-loop-3"].startswith("team: for ")
