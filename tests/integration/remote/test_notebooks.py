@@ -67,7 +67,7 @@ def test_a_notebook_leaves_the_same_there_as_here(on_s3: process.Cluster, tmp_pa
     run = Run(submission.run_id).wait()
     assert run.state is State.SUCCEEDED, run.error
     assert run.outputs["total"] == 9.0
-    assert run.outputs["text"].load() == "[3.0, 6.0] 9.0"
+    assert run.outputs["text"] == "[3.0, 6.0] 9.0"
     made = run["make"]
     assert made.artifacts["values"].uri.startswith("s3://pipelines/v2/nb/")
     assert made.artifacts["values"].load() == [3.0, 6.0]
