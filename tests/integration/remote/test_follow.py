@@ -4,18 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import follow, profiles
+from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.errors import Trouble, UnreachableError
+from jupyter_kfp.remote.http import Connection
 from jupyter_kfp.remote.profile import Profile
 from jupyter_kfp.remote.submit import submit
 from jupyter_kfp.runs import Run
 from jupyter_kfp.store.records import RunEvent, State
 from jupyter_kfp.store.store import Store, open_store
+from tests.integration.remote.conftest import FAST
 from tests.kfp_server.process import Cluster
 from tests.unit.engine.building import pipeline, python, task
 
@@ -43,8 +45,10 @@ WAITS = pipeline({"slow": task(python("print('waiting', flush=True); time.sleep(
 
 
 @pytest.fixture(autouse=True)
-def known(profile: Profile) -> None:
+def known(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster is the default, and asked again after short pauses."""
     profiles.save(profile)
+    monkeypatch.setattr(follow, "connect", lambda profile: Client(Connection(profile, patience=FAST)))
 
 
 @pytest.fixture
@@ -153,16 +157,10 @@ def test_a_cluster_that_is_away_is_asked_again_and_said_once(cluster: Cluster, s
         now += 1000 * seconds
 
     with pytest.raises(UnreachableError, match="The run goes on there") as raised:
-        fast_attend(made.run_id, sleep, lambda: now)
+        follow.attend(made.run_id, lambda _event: None, sleep=sleep, clock=lambda: now)
     assert raised.value.trouble is Trouble.DROPPED
     assert [e.kind for e in store.events(made.run_id)].count("warning") == 1
     assert store.run(made.run_id).state is State.PENDING
-
-
-def fast_attend(run_id: str, sleep: Callable[[float], None], clock: Callable[[], float]) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jupyter_kfp.remote.http.time.sleep", lambda _seconds: None)
-        return follow.attend(run_id, lambda _event: None, sleep=sleep, clock=clock)
 
 
 def test_a_run_that_was_deleted_there_has_ended_here(cluster: Cluster, profile: Profile) -> None:

@@ -85,6 +85,7 @@ def test_whatever_compiles_is_accepted(path: Path, cluster: process.Cluster, tmp
     case = parse_case(path.stem, path.read_text())
     nbformat.write(case.notebook, tmp_path / "nb.ipynb")
     for name, text in case.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     found, _warnings = compiled(tmp_path / "nb.ipynb")
     if not isinstance(found, str):
