@@ -214,7 +214,9 @@ def _write_text(path: str | Path, text: str) -> None:
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise JupyterKfpError(f"{path} cannot be written ({error.strerror}).", "Name another file.") from error
+        raise JupyterKfpError(
+            f"{path} cannot be written ({error.strerror}).", "Name another file."
+        ) from error
 
 
 def _read_text(path: Path) -> str:
