@@ -62,7 +62,9 @@ def load(early: bool) -> None:
     found = {name: _all("inputs", name) for name in STEP.get("inputs", {})}
     many = {name for name in found if STEP["inputs"][name][:5] == "list["}
     bound = {n: a for n, a in found.items() if n in many or (a and not a[0]["metadata"].get("unbound"))}
-    for name in sorted(bound, key=lambda n: all(a["metadata"].get("serializer") != "bundle" for a in bound[n])):
+    for name in sorted(
+        bound, key=lambda n: all(a["metadata"].get("serializer") != "bundle" for a in bound[n])
+    ):
         if (name in first) == early:
             values = [_load(name, artifact) for artifact in bound[name]]
             SPACE[name] = values if name in many else values[0]
