@@ -143,8 +143,7 @@ class _Writer:
                 case External():
                     self.external(node)
                 case Branch():
-                    for number, arm in enumerate(node.arms):
-                        self.arm(number, arm)
+                    self.branch(node.arms)
                 case Loop():
                     self.loop(node)
                 case ExitHandler():
@@ -255,6 +254,25 @@ class _Writer:
                 return call("dsl.OneOf", *map(self.source, alternatives))
             case FromLoop(element=element):
                 return call("dsl.Collected", self.source(element))
+
+    def branch(self, arms: tuple[Arm, ...]) -> None:
+        """If, elifs and an else.
+
+        KFP leaves the group it makes of them only behind an else (kfp/dsl/tasks_group.py): without one,
+        whatever follows would be in it.
+        """
+        open_ended = len(arms) > 1 and arms[-1].test is not None
+        for number, arm in enumerate(arms[:-1] if open_ended else arms):
+            self.arm(number, arm)
+        if open_ended:
+            self.add(
+                "dsl.Else()",
+                prefix="with ",
+                suffix=":  # not an Elif, behind which KFP would not end the branch",
+            )
+            self.depth += 1
+            self.arm(0, arms[-1])
+            self.depth -= 1
 
     def arm(self, number: int, arm: Arm) -> None:
         if arm.test is None:

@@ -378,3 +378,18 @@ def test_a_list_that_a_loop_goes_over_says_what_its_items_are() -> None:
     text = exported("# %% parameters\nseeds = [1, 2]\n# %%\n%%component a --for s in seeds\nprint(s)")
     assert "seeds: List[int] = [1, 2]" in text
     assert "def a(s: int)" in text
+
+
+def test_a_branch_without_an_else_ends_where_it_ends(tmp_path: Path) -> None:
+    """kfp 2.17 puts whatever follows an ``Elif`` into the branch, and refuses outputs from there."""
+    text = exported(
+        "# %% step:make\nn: int = 3\n# %%\n%%component a --if n > 5\nprint(1)\n"
+        "# %%\n%%component b --elif n > 2\nprint(2)\n# %% step:last\ntotal: int = n\n# %% outputs\ntotal"
+    )
+    assert "dsl.Elif" not in text
+    file = tmp_path / "pipeline.py"
+    file.write_text(text, encoding="utf-8")
+    subprocess.run([sys.executable, file.name], cwd=tmp_path, check=True, capture_output=True)
+    (made,) = tmp_path.glob("*.yaml")
+    tasks = yaml.safe_load(made.read_text(encoding="utf-8"))["root"]["dag"]["tasks"]
+    assert set(tasks) == {"make", "condition-branches-1", "last"}
