@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jupyter_kfp.compiler.checks import diagnose
+from jupyter_kfp.compiler.export.limits import explicit_limit
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, Severity
 from jupyter_kfp.pipeline import Pipeline
 
@@ -36,7 +37,7 @@ def export_pipeline(pipeline: Pipeline, sources: Mapping[int, str] | None = None
     """
     from jupyter_kfp.compiler.export.document import write
 
-    known = diagnose(pipeline)
+    known = (*explicit_limit(pipeline), *diagnose(pipeline))
     text, found = ("", ()) if _errors(known) else write(pipeline, sources or {})
     findings = (*known, *found)
     if _errors(findings):

@@ -26,6 +26,18 @@ from jupyter_kfp.pipeline import (
 )
 
 
+def explicit_limit(pipeline: Pipeline) -> Iterator[Diagnostic]:
+    """A ``%%pipeline`` cell calls the steps by the names of their variables, which exported functions keep for code."""
+    if pipeline.dsl is not None:
+        yield Diagnostic(
+            "export-explicit",
+            Severity.ERROR,
+            "The pipeline is a %%pipeline cell, KFP's DSL already, and cannot be written as a file of its own.",
+            "Compile the notebook, or take the cell out and export the order that follows from the data.",
+            cell=pipeline.dsl.cell,
+        )
+
+
 def lost_outputs(pipeline: Pipeline) -> list[Diagnostic]:
     """KFP's SDK hands out nothing from the group of an exit handler."""
     if not pipeline.outputs or not any(isinstance(node, ExitHandler) for node in pipeline.body):

@@ -393,3 +393,8 @@ def test_a_branch_without_an_else_ends_where_it_ends(tmp_path: Path) -> None:
     (made,) = tmp_path.glob("*.yaml")
     tasks = yaml.safe_load(made.read_text(encoding="utf-8"))["root"]["dag"]["tasks"]
     assert set(tasks) == {"make", "condition-branches-1", "last"}
+
+
+def test_a_pipeline_cell_is_not_exported_as_something_else() -> None:
+    with pytest.raises(DiagnosticsError, match="KFP's DSL already"):
+        exported("# %% step:a\nx = 1\n# %%\n%%pipeline\na()")
