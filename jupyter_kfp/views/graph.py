@@ -120,11 +120,26 @@ def _inputs(root: Mapping[str, Any], walk: Walk) -> Iterable[PipelineInput]:
     for port in ports(definitions):
         parameter = declared.get(port.name) or {}
         default = parameter.get("defaultValue")
-        if port.type == "int" and isinstance(default, float) and default.is_integer():
-            default = int(default)  # the IR keeps every number as a double
+        if port.type == "int" or isinstance(default, list | dict):
+            default = _whole(default)
         required = not parameter.get("isOptional", False) and "defaultValue" not in parameter
         targets = tuple(dict.fromkeys(walk.readers.get(port.name, ())))
         yield PipelineInput(port.name, port.type, required, default, targets)
+
+
+def _whole(value: Any) -> Any:
+    """Numbers as somebody wrote them: the IR keeps every number as a double, [1, 2] as [1.0, 2.0]."""
+    match value:
+        case list():
+            numbers = [item for item in value if isinstance(item, float)]
+            fractions = any(not number.is_integer() for number in numbers)
+            return [item if isinstance(item, float) and fractions else _whole(item) for item in value]
+        case dict():
+            return {key: _whole(item) for key, item in value.items()}
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
 
 
 def _outputs(root: Mapping[str, Any], walk: Walk, scope: Scope) -> Iterable[PipelineOutput]:

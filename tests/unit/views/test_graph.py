@@ -242,3 +242,14 @@ def test_a_notebooks_headers_are_the_headlines() -> None:
     assert labels["condition-1"] == "if x >= 1"
     assert labels["for-loop-2"] == "for i in sizes (2 at a time)"
     assert labels["for-loop-3"].startswith("team: for ")
+
+
+def test_whole_numbers_of_defaults_are_shown_as_such() -> None:
+    defaults = {"ns": [1.0, 2.0], "xs": [0.5, 2.0], "d": {"n": 3.0}}
+    kinds = {"ns": "LIST", "xs": "LIST", "d": "STRUCT"}
+    parameters = {n: {"parameterType": kinds[n], "defaultValue": value} for n, value in defaults.items()}
+    task = {"taskInfo": {"name": "a"}, "componentRef": {"name": "a"}}
+    root = {"inputDefinitions": {"parameters": parameters}, "dag": {"tasks": {"a": task}}}
+    graph = graph_from_ir({"components": {"a": {}}, "root": root})
+    shown = {given.name: repr(given.default) for given in graph.inputs}
+    assert shown == {"ns": "[1, 2]", "xs": "[0.5, 2.0]", "d": "{'n': 3}"}
