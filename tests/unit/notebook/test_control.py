@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import http.server
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -848,3 +851,65 @@ def test_the_pipeline_in_kfps_own_dsl() -> None:
 def test_a_pipeline_cell_that_is_no_python() -> None:
     found = analysis_of("# %% step:a\nx = 1\n# %%\n%%pipeline\na(\n")
     assert [(d.code, d.cell) for d in found.diagnostics] == [("K221", 1)]
+
+
+# ------------------------------------------------------------------ components from elsewhere
+
+
+class _Files(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # the name http.server wants
+        found = self.path == "/scale.yaml"
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(COMPONENT.encode() if found else b"nothing here")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def component_from(source: str, body: str = "data = table\ncount = 1") -> Analysis:
+    return analysis_of(f"# %% step:load\ntable = object()\n# %%\n%%component scale --from {source}\n{body}")
+
+
+def test_a_component_from_an_address(address: str) -> None:
+    found = component_from(f"{address}/scale.yaml")
+    assert shape(found) == "load scale"
+    assert external(found).component == COMPONENT
+
+
+def test_components_that_cannot_be_had(address: str, tmp_path: Path) -> None:
+    (tmp_path / "text.yaml").write_text("a: [")
+    (tmp_path / "other.yaml").write_text("kind: Deployment")
+    for source, words in {
+        f"{address}/nothing.yaml": "cannot be fetched",
+        "http://127.0.0.1:1/x.yaml": "cannot be fetched",
+        f"{tmp_path}/missing.yaml": "does not exist",
+        f"{tmp_path}/text.yaml": "is not YAML",
+        f"{tmp_path}/other.yaml": "neither a KFP component nor a pipeline",
+        f"{tmp_path}": "cannot be read",
+    }.items():
+        (problem,) = component_from(source).diagnostics
+        assert (problem.code, problem.cell, problem.line) == ("K232", 1, 1)
+        assert words in problem.message
+
+
+def test_a_component_of_kfp_v1(tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text(
+        "name: Old\ninputs: [{name: Data}, {name: Row Count, type: Integer}, {name: note, default: x}]\n"
+        "outputs: [{name: Result, type: Model}]\nimplementation: {container: {image: x, command: [a]}}\n"
+    )
+    found = component_from(f"{tmp_path}/old.yaml", "data = 'text'\nrow_count = 3")
+    assert found.ok, found.diagnostics
+    assert {i.name: i.source for i in external(found).inputs} == {
+        "data": Constant("text"),
+        "row_count": Constant(3),
+    }
+    assert [(o.name, str(o.type)) for o in external(found).outputs] == [("result", "Model")]
