@@ -124,3 +124,17 @@ def loops_in(body: Body) -> Iterator[LoopBlock]:
         if isinstance(block, LoopBlock):
             yield block
             yield from loops_in(block.body)
+
+
+def all_loops(body: Body) -> Iterator[LoopBlock]:
+    """Every loop of a body, those in branches too."""
+    for block in body:
+        match block:
+            case BranchBlock(arms=arms):
+                for arm in arms:
+                    yield from all_loops(arm.body)
+            case LoopBlock(body=inner):
+                yield block
+                yield from all_loops(inner)
+            case _:
+                pass

@@ -60,6 +60,7 @@ RULES: dict[str, Rule] = {
     "K234": Rule(_ERROR, "Assign only what the component takes."),
     "K235": Rule(_ERROR, "Give every cell a step name of its own."),
     "K236": Rule(_WARNING, "Change a copy (`copy.deepcopy`) of {name}, or collect copies."),
+    "K237": Rule(_ERROR, "Make a copy in the branch (`{name} = copy.copy({other})`), or bind both names in it."),
     # types and values
     "K301": Rule(_ERROR, "Write a literal that JSON can hold (str, int, float, bool, None, list, dict), or move the line to a step."),
     "K302": Rule(_ERROR, "Change the annotation or the default."),

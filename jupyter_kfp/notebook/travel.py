@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from jupyter_kfp.notebook.blocks import all_loops
 from jupyter_kfp.notebook.environment import BUILTINS, StepState
 from jupyter_kfp.notebook.joins import Joins
+from jupyter_kfp.notebook.needs import ARTIFACT
 from jupyter_kfp.notebook.records import IMPORTED
 from jupyter_kfp.notebook.symbols import CodeFacts
 from jupyter_kfp.notebook.units import Definition, Kind
@@ -38,6 +40,20 @@ class Travel(Joins):
                 older, newer = sorted((mine, its), key=lambda d: d.version)
                 if newer.kind is Kind.STEP and newer.step != older.step:
                     self._pass_on(step, self.flow.steps[newer.step], older)
+                elif newer.kind is Kind.CHOICE and self._travels_as(older).is_parameter:
+                    self._keep_identity(step, newer, older)
+
+    def _keep_identity(self, step: StepState, newer: Definition, older: Definition) -> None:
+        """What an arm of a branch gave a second name travels as an artifact, which can say that it is one object."""
+        if older.kind is Kind.STEP and not any(loop.items is older for loop in all_loops(self.flow.body)):
+            self.flow.steps[older.step].types[older.name] = ARTIFACT
+            return
+        self._report(
+            "K237",
+            f"`{older.name}` and `{newer.name}` may be one object behind the branch of cell {newer.cell + 1}, and step "
+            f"{step.name} changes it.",
+            step, newer.name, cell=step.first_cell, other=older.name,
+        )  # fmt: skip
 
     def _pass_on(self, step: StepState, through: StepState, older: Definition) -> None:
         """``step`` takes ``older`` from the step ``through``, which hands it on."""

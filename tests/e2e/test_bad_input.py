@@ -48,12 +48,12 @@ FILES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "nbformat 5": (json.dumps(document("x = 1") | {"nbformat": 5}), ("newer than this version", "Upgrade")),
     "no cells": (json.dumps({"nbformat": 4, "metadata": {}}), ("has no list of cells",)),
     "another language": (
-        json.dumps(document("x <- 1", kernelspec={"name": "ir", "display_name": "R", "language": "R"})),
-        ("is for the kernel 'R'", "Choose a Python kernel"),
+        json.dumps(document("x = 1", kernelspec={"name": "lua", "display_name": "Lua", "language": "lua"})),
+        ("is for the kernel 'Lua'", "Choose a kernel of Python, R"),
     ),
     "unknown kernel": (
         json.dumps(document("x := 1", kernelspec={"name": "nobodys-kernel", "display_name": "Nobody's"})),
-        ('is for the kernel "Nobody\'s"', "Choose a Python kernel"),
+        ('is for the kernel "Nobody\'s"', "Choose a kernel of Python, R"),
     ),
 }
 

@@ -63,7 +63,7 @@ def test_check(cli: Cli, write: Write) -> None:
     assert "1 error\n" in wrong.stdout
     (found,) = json.loads(cli("check", "x.ipynb", "--json").stdout)
     assert (found["cell"], found["line"], found["step"]) == (0, 2, "one")
-    assert list(found) == ["code", "severity", "message", "remedy", "cell", "line", "step"]
+    assert list(found) == ["code", "severity", "message", "remedy", "cell", "line", "step", "file_line"]
 
 
 def test_compile_gives_the_same_bytes_everywhere(cli: Cli, write: Write, tmp_path: Path) -> None:
@@ -122,7 +122,10 @@ def test_the_jupyter_command_knows_us(cli: Cli) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     commands = re.findall(r"^  (\w+)  ", ended.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["check", "compile", "graph", "run", "runs", "show", "logs", "cancel"]
+    assert {"check", "compile", "export", "graph", "import", "run", "runs", "show", "logs", "cancel"} <= set(
+        commands
+    )
+    assert {"profiles", "submit", "upload", "schedule", "trigger", "retry", "diff"} <= set(commands)
     assert cli("--version").stdout.startswith("jupyter kfp, version ")
 
 

@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from .case import output_names
+from .container import as_carried
 from .harness import own_folder, write_files
 from .outcome import Failure, PipelineRun, Refused, Verdict, judge
 from .run_all import code_cells, described
@@ -68,7 +69,8 @@ def _result(value: Any) -> dict[str, Any]:
         case [StoredArtifact(), *_]:
             return {"artifacts": [_result(item)["artifact"] for item in value]}
         case _:
-            return {"value": value, "type": _kind(value)}
+            # The types of items are not told, and a cluster gives whole numbers among them as ints.
+            return {"value": as_carried(value, _kind(value)), "type": _kind(value)}
 
 
 def _kind(value: Any) -> str:

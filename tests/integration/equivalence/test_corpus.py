@@ -35,6 +35,7 @@ CODES = {
     "process-state": {"K215", "K216"},
     "rebound-in-loop": {"K231"},
     "reserved-name": {"K211"},
+    "shared-object": {"K237"},
     "skipped-name": {"K202"},
     "skipped-after": {"kfp-after"},
     "syntax": {"K221"},

@@ -81,7 +81,9 @@ class Zygote:
             # One thread per library: forking is only safe without threads, and sums stay the same sums.
             single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
             environment = {**os.environ, **single, "IPYTHONDIR": str(self.directory / "ipython")}
-            environment.pop("PYTHONSTARTUP", None)
+            # Nothing of the package runs here but the runtime, from a copy: measuring would only slow it.
+            for name in ("PYTHONSTARTUP", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+                environment.pop(name, None)
             assert __package__
             # The tests, and the package as the tests see it.
             roots = [

@@ -47,7 +47,8 @@ def parsed(line: str) -> str:
     call = line[line.index("jupyter kfp") :].split(" | ", maxsplit=1)[0].split(" > ", maxsplit=1)[0]
     arguments = shlex.split(call)[2:]
     command: click.Command = main
-    context = click.Context(main)
+    # As click makes it: a command keeps the help option it was first asked for.
+    context = click.Context(main, **main.context_settings)
     first = arguments[0]
     while isinstance(command, click.Group):
         name, command_, arguments = command.resolve_command(context, arguments)
