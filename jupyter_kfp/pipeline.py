@@ -71,6 +71,25 @@ class ValueType:
         return f"{self.kind.value}[{inner}]"
 
 
+def natural_type(value: object) -> ValueType | None:
+    """The parameter type a value has by itself; None for None and for what no parameter can be."""
+    match value:
+        case bool():
+            return ValueType(ParameterType.BOOLEAN)
+        case int():
+            return ValueType(ParameterType.INTEGER)
+        case float():
+            return ValueType(ParameterType.FLOAT)
+        case str():
+            return ValueType(ParameterType.STRING)
+        case list():
+            return ValueType(ParameterType.LIST)
+        case dict():
+            return ValueType(ParameterType.DICT)
+        case _:
+            return None
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A pipeline parameter. ``required`` ones have no default; a None default makes it optional."""

@@ -330,7 +330,7 @@ class StoredArtifact:
             )
         try:
             value = load_value(path, self.metadata, space, self.uri)
-        except Exception as error:
+        except Exception as error:  # each serializer's library has errors of its own
             raise JupyterKfpError(
                 f"{self.record.name} ({self.metadata.get('python_type', self.record.type)}) cannot be loaded: {error}",
                 "Run the cells that define its class first, or install what it needs.",

@@ -109,7 +109,7 @@ def _checked(made: Any, title: str, settle: Callable[[Any], None]) -> Any:
         if spec.type == "PipelineTaskFinalStatus"
     }
 
-    class Notebook(kind):  # type: ignore[misc]
+    class Notebook(kind):  # type: ignore[misc]  # kfp has no types
         def __call__(self, *arguments: Any, **inputs: Any) -> Any:
             known = [name for name in self.component_spec.inputs or {} if name not in hidden]
             name = title or self.name
@@ -132,7 +132,7 @@ def _checked(made: Any, title: str, settle: Callable[[Any], None]) -> Any:
 def _task_kind() -> Any:
     from kfp.dsl import pipeline_task
 
-    class NotebookTask(pipeline_task.PipelineTask):  # type: ignore[misc]
+    class NotebookTask(pipeline_task.PipelineTask):  # type: ignore[misc]  # kfp has no types
         @property
         def output(self) -> Any:
             """The only variable the step exports; its executed notebook does not count."""

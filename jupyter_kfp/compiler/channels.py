@@ -153,7 +153,7 @@ def _exact_argument() -> Any:
     """
     from kfp.dsl import for_loop, pipeline_channel
 
-    class ExactArgument(for_loop.LoopParameterArgument):  # type: ignore[misc]
+    class ExactArgument(for_loop.LoopParameterArgument):  # type: ignore[misc]  # kfp has no types
         @property
         def full_name(self) -> str:
             plain = pipeline_channel.PipelineChannel.full_name.fget(self)
@@ -176,7 +176,7 @@ def _collected(channel: Any) -> Any:
     if not isinstance(channel, pipeline_channel.PipelineArtifactChannel):
         return dsl.Collected(channel)
 
-    class CollectedArtifacts(dsl.Collected, pipeline_channel.PipelineArtifactChannel):  # type: ignore[misc]
+    class CollectedArtifacts(dsl.Collected, pipeline_channel.PipelineArtifactChannel):  # type: ignore[misc]  # kfp has no types
         def __init__(self, output: Any) -> None:
             self.output = output
             self.is_artifact_channel = self.is_artifact_list = True

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from jupyter_kfp.compiler import conditions, names
 from jupyter_kfp.compiler.external import input_problem
 from jupyter_kfp.compiler.findings import error
-from jupyter_kfp.compiler.places import Path, Places, Task, constant_fits, constant_type, fits, given
+from jupyter_kfp.compiler.places import Path, Places, Task, constant_fits, fits, given
 from jupyter_kfp.compiler.values import constant_problems
 from jupyter_kfp.errors import Diagnostic
 from jupyter_kfp.pipeline import (
@@ -31,6 +31,7 @@ from jupyter_kfp.pipeline import (
     Step,
     Test,
     ValueType,
+    natural_type,
     producers,
 )
 
@@ -59,7 +60,7 @@ def _input(
     if isinstance(source, Constant):
         for message, remedy in constant_problems(source.value):
             yield error("kfp-input", f"Input {variable.name!r} of {task.name!r} {message}.", remedy, task)
-        made: ValueType | None = constant_type(source.value)
+        made: ValueType | None = natural_type(source.value)
         good = constant_fits(source.value, wanted)
     else:
         known = producers((variable,)) <= earlier

@@ -141,8 +141,8 @@ def _definition(
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(p.name, kind) for p in pipeline.parameters])
-    define.__signature__ = signature  # type: ignore[attr-defined]
-    define.pipeline_root = pipeline.options.pipeline_root  # type: ignore[attr-defined]
+    define.__signature__ = signature  # type: ignore[attr-defined]  # what KFP reads of a function
+    define.pipeline_root = pipeline.options.pipeline_root  # type: ignore[attr-defined]  # what KFP reads of a function
     return define
 
 

@@ -29,6 +29,7 @@ from jupyter_kfp.pipeline import (
     Source,
     Step,
     ValueType,
+    natural_type,
 )
 
 Task: TypeAlias = Step | External
@@ -113,7 +114,7 @@ def given(pipeline: Pipeline, found: Places, source: Source, at: Path) -> ValueT
     """The type of what ``source`` gives at ``at``; None if there is no such value there."""
     match source:
         case Constant(value):
-            return constant_type(value)
+            return natural_type(value)
         case FromParameter(name):
             return next((p.type for p in pipeline.parameters if p.name == name), None)
         case FromItem(loop):
@@ -125,24 +126,6 @@ def given(pipeline: Pipeline, found: Places, source: Source, at: Path) -> ValueT
             return _joined(found, source, at)
         case FromLoop():
             return _collected(found, source, at)
-
-
-def constant_type(value: Json) -> ValueType | None:
-    """The type of a constant; None for None, which fits everywhere an input may be left out."""
-    match value:
-        case bool():
-            return ValueType(ParameterType.BOOLEAN)
-        case int():
-            return ValueType(ParameterType.INTEGER)
-        case float():
-            return ValueType(ParameterType.FLOAT)
-        case str():
-            return ValueType(ParameterType.STRING)
-        case list():
-            return ValueType(ParameterType.LIST)
-        case dict():
-            return ValueType(ParameterType.DICT)
-    return None
 
 
 def _output(found: Places, step: str, name: str) -> ValueType | None:
@@ -201,7 +184,7 @@ def fits(made: ValueType, wanted: ValueType) -> bool:
 
 def constant_fits(value: Json, wanted: ValueType) -> bool:
     """Whether a constant may be given to an input of that type: a whole number is a float, too."""
-    made = constant_type(value)
+    made = natural_type(value)
     if made is None:
         return True
     whole = made.kind is ParameterType.INTEGER and wanted.kind is ParameterType.FLOAT

@@ -167,7 +167,7 @@ def _fitting(task: Task, name: str, value: Json, spec: ParameterSpec, component:
     """
     is_double = spec.kind is ParameterKind.NUMBER_INTEGER and isinstance(value, float) and not spec.literals
     if value is None or component.dag is not None or is_double:
-        return integral(value, spec.kind)  # type: ignore[no-any-return]
+        return integral(value, spec.kind)  # type: ignore[no-any-return]  # a JSON value stays one
     value = as_text(value, spec)
     try:
         return checked(name, spec, value)

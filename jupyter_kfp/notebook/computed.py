@@ -6,7 +6,6 @@ that is possible, else as a small step of its own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from jupyter_kfp.notebook.conditions import Operand
 from jupyter_kfp.notebook.control import LoopFrame
 from jupyter_kfp.notebook.dataflow import Dataflow
 from jupyter_kfp.notebook.environment import StepState
-from jupyter_kfp.notebook.evidence import named_type
+from jupyter_kfp.notebook.evidence import literal_type, named_type
 from jupyter_kfp.notebook.flow import Flow, Origin
 from jupyter_kfp.notebook.naming import free_name
 from jupyter_kfp.notebook.reading import StepCell, StepReading
@@ -211,26 +210,9 @@ def shared_options(options: StepOptions) -> StepOptions:
 
 def _scalar_type(items: Iterable[object]) -> ValueType | None:
     """The one type of ``items``, if they are scalars of one type that KFP carries exactly."""
-    kinds = {type(item) for item in items}
-    if len(kinds) != 1:
-        return None
-    kind = kinds.pop().__name__
-    known = named_type(kind) if kind in {"str", "int", "float", "bool"} else None
-    return known if all(_exact(item) for item in items) else None
-
-
-def _exact(item: object) -> bool:
-    match item:
-        case bool():
-            return True
-        case int():
-            return abs(item) < 2**53
-        case float():
-            return math.isfinite(item)
-        case str():
-            return not any("\ud800" <= c <= "\udfff" for c in item)
-        case _:
-            return False
+    types = {literal_type(item) for item in items}
+    known = types.pop() if len(types) == 1 else None
+    return known if known is not None and known.kind in _SCALARS else None
 
 
 def _json_texts(items: list[object]) -> list[Json] | None:

@@ -9,7 +9,7 @@ from jupyter_kfp.errors import Diagnostic, Severity
 from jupyter_kfp.notebook.codes import diagnostic
 from jupyter_kfp.notebook.evidence import CONTAINERS, annotation_type, literal_type
 from jupyter_kfp.notebook.roles import StepCell
-from jupyter_kfp.pipeline import Json, Parameter, ParameterType, ValueType
+from jupyter_kfp.pipeline import Json, Parameter, ParameterType, ValueType, natural_type
 
 _MISSING = object()
 
@@ -145,22 +145,7 @@ def _declared(annotation: ast.expr | None) -> ValueType | None:
 
 def _natural(default: object) -> ValueType:
     """The type of a default that has no annotation; None gives a text, as nothing says more."""
-    known = literal_type(default)
-    if known is not None:
-        return known
-    match default:
-        case bool():
-            return ValueType(ParameterType.BOOLEAN)
-        case int():
-            return ValueType(ParameterType.INTEGER)
-        case float():
-            return ValueType(ParameterType.FLOAT)
-        case list():
-            return ValueType(ParameterType.LIST)
-        case dict():
-            return ValueType(ParameterType.DICT)
-        case _:
-            return ValueType(ParameterType.STRING)
+    return literal_type(default) or natural_type(default) or ValueType(ParameterType.STRING)
 
 
 def coerce(value: Json, kind: ValueType) -> Json:

@@ -78,7 +78,7 @@ class Root:
         try:
             # All of it: S3 refuses any range of an empty file.
             return str(filesystem.cat_file(path).decode("utf-8", "replace"))
-        except Exception as error:
+        except Exception as error:  # as above
             raise _unreadable(uri, error) from error
 
     def _filesystem(self, url: str) -> tuple[Any, str]:
@@ -86,7 +86,7 @@ class Root:
 
         try:
             filesystem, path = fsspec.core.url_to_fs(url)
-        except Exception as error:
+        except Exception as error:  # a missing driver, too, raises what it likes
             raise _unreadable(url, error) from error
         filesystem.invalidate_cache()
         return filesystem, str(path).rstrip("/")

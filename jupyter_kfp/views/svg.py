@@ -16,7 +16,7 @@ from jupyter_kfp.views import geometry
 from jupyter_kfp.views.geometry import Box, Point
 from jupyter_kfp.views.layout import Layout, layout
 from jupyter_kfp.views.measure import clipped, text_width
-from jupyter_kfp.views.model import Edge, EdgeKind, Graph, Group, GroupKind, Node, NodeKind
+from jupyter_kfp.views.model import Edge, EdgeKind, Graph, Group, GroupKind, Node, NodeKind, Port
 from jupyter_kfp.views.states import LOOKS
 from jupyter_kfp.views.style import SMALL_FONT, TITLE_FONT, icon, number, stylesheet
 
@@ -238,8 +238,8 @@ def _tooltip(node: Node) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _port_line(word: str, found: Iterable[object]) -> str:
-    names = [f"{port.name}: {port.type}" for port in found]  # type: ignore[attr-defined]
+def _port_line(word: str, found: Iterable[Port]) -> str:
+    names = [f"{port.name}: {port.type}" for port in found]
     return f"{word}  {', '.join(names)}" if names else ""
 
 
