@@ -263,6 +263,7 @@ def _merge(total: Record, part: Record) -> None:
     for name, place in part.mutated.items():
         total.mutated.setdefault(name, place)
     total.rebound |= part.rebound
+    total.identified |= part.identified
     total.captured |= part.captured
     total.closures |= part.closures
     total.held |= part.held

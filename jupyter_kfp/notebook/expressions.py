@@ -72,9 +72,18 @@ class Expressions(Names):
                         if not self._is_code(name):
                             self._mutate(name, node.lineno)
             case _:
+                if isinstance(node, ast.Compare) and any(isinstance(o, ast.Is | ast.IsNot) for o in node.ops):
+                    self._identify(node)
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self._expression(child)
+
+    def _identify(self, node: ast.Compare) -> None:
+        """``a is b`` tells whether names stand for one object; ``a is None`` does not."""
+        operands = [node.left, *node.comparators]
+        if not any(isinstance(operand, ast.Constant) for operand in operands):
+            for operand in operands:
+                self.record.identified |= self._roots(operand)
 
     def _keep_functions(self, value: ast.expr) -> None:
         """Functions that become part of a value: those with a name, and what those without one read."""

@@ -56,13 +56,18 @@ class Place:
 
 @dataclass(slots=True)
 class Record:
-    """What one walk found, besides the flow. ``mutated_before``: names whose object may be of before the code."""
+    """What one walk found, besides the flow.
+
+    ``mutated_before``: names whose object may be of before the code; ``identified``: names whose
+    object's identity the code looks at (``a is b``).
+    """
 
     reads: dict[str, Read] = field(default_factory=dict)
     touched: dict[str, Place] = field(default_factory=dict)
     rebound: set[str] = field(default_factory=set)
     mutated: dict[str, Place] = field(default_factory=dict)
     mutated_before: dict[str, Place] = field(default_factory=dict)
+    identified: set[str] = field(default_factory=set)
     captured: set[str] = field(default_factory=set)
     closures: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)

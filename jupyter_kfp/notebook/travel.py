@@ -26,14 +26,15 @@ class Travel(Joins):
     """Adds to the needs of steps what keeps objects what they are."""
 
     def _unite_aliases(self, step: StepState) -> None:
-        """Names of one object that ``step`` changes come from one producer, so that they stay one.
+        """Names of one object that ``step`` changes or compares come from one producer, so that they stay one.
 
-        ``y = xs`` in step B and ``y.append(1)`` in step C: C must not get xs from step A, as another
-        list, beside the y of B.
+        ``y = xs`` in step B and ``y.append(1)`` or ``y is xs`` in step C: C must not get xs from step
+        A, as another list, beside the y of B.
         """
         inputs = self.ports[step.name].inputs
-        for name in sorted(set(step.record.mutated) & set(inputs)):
-            for other in sorted(step.aliases.get(name, frozenset()) & set(step.record.mutated)):
+        looked_at = set(step.record.mutated) | step.record.identified
+        for name in sorted(looked_at & set(inputs)):
+            for other in sorted(step.aliases.get(name, frozenset()) & looked_at):
                 mine, its = inputs[name], inputs.get(other) or step.environment.get(other)
                 if its is None or not its.is_data:
                     continue
