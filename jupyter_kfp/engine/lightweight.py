@@ -6,9 +6,10 @@ the user's. kfp itself is always there: its ``executor_main`` is what runs the f
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 # `kfp.dsl.component_factory`: the script installs, then becomes the rest of the command.
@@ -24,8 +25,9 @@ _SOURCES = {
     "--find-links": "--find-links",
     "--trusted-host": "--allow-insecure-host",
 }
-# The public index is uv's own default, which the user may have replaced by a mirror.
-_PUBLIC_INDEX = re.compile(r"https://pypi\.(?:python\.)?org(?:/simple)?/?")
+_INDEX, _TRUSTED = "--index-url", "--allow-insecure-host"
+# How users of uv name the index that stands for all others, such as a mirror.
+_OWN_INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,12 @@ class PythonCommand:
     options: tuple[str, ...] = ()
 
 
-def unwrap(command: Sequence[str]) -> PythonCommand | None:
-    """A container's command as a `PythonCommand`; None if it is none of KFP's."""
+def unwrap(command: Sequence[str], environ: Mapping[str, str] = os.environ) -> PythonCommand | None:
+    """A container's command as a `PythonCommand`; None if it is none of KFP's.
+
+    An index of the user's own (``environ``: uv's variables) takes the place of the one that the component names:
+    a machine with a mirror often reaches nothing else.
+    """
     if len(command) < 4 or tuple(command[:2]) != ("sh", "-c") or not _SCRIPT.search(command[2]):
         return None
     packages: dict[str, None] = {}
@@ -47,7 +53,7 @@ def unwrap(command: Sequence[str]) -> PythonCommand | None:
         for option, value in _words(match[1]):
             if option is None:
                 packages[value] = None
-            elif not _PUBLIC_INDEX.fullmatch(value):
+            elif not _is_idle(option, value, environ):
                 options[option, value] = None
     return PythonCommand(
         tuple(command[3:]),
@@ -65,6 +71,17 @@ def _words(text: str) -> Iterator[tuple[str | None, str]]:
             yield _SOURCES[option], value if equals else next(words, "")
         elif not word.startswith("-"):
             yield None, word
+
+
+def _is_idle(option: str, value: str, environ: Mapping[str, str]) -> bool:
+    """Whether a source is not to be used.
+
+    KFP makes every index a trusted host by its whole URL. pip, which wants a name, then trusts no one; uv would leave
+    the certificate unchecked.
+    """
+    if option == _TRUSTED:
+        return "://" in value
+    return option == _INDEX and any(environ.get(variable) for variable in _OWN_INDEX)
 
 
 def _is_there(requirement: str) -> bool:

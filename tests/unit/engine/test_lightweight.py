@@ -33,14 +33,26 @@ VENV = 'export X=1\ntmp=$(mktemp -d)\npython3 -m venv "$tmp/venv" --system-site-
             ("a",),
             ("--index-url", "https://mirror.example/simple", "--allow-insecure-host", "mirror.example"),
         ),
-        (f"python3 -m pip install --index-url https://pypi.org/simple 'a' && {KFP}", ("a",), ()),
+        (
+            f"python3 -m pip install --index-url https://mirror.example/simple --trusted-host https://mirror.example/simple 'a' && {KFP}",
+            ("a",),
+            ("--index-url", "https://mirror.example/simple"),
+        ),
         (f"python3 -m pip install --extra-index-url=https://x.example 'a' && {KFP}", ("a",), ("--extra-index-url", "https://x.example")),
     ],
 )  # fmt: skip
 def test_what_a_lightweight_component_installs(
     install: str, packages: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
-    assert unwrap(("sh", "-c", script(install), *REST)) == PythonCommand(REST, packages, options)
+    assert unwrap(("sh", "-c", script(install), *REST), {}) == PythonCommand(REST, packages, options)
+
+
+@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"])
+def test_the_users_own_index_takes_the_place_of_the_components(variable: str) -> None:
+    install = "python3 -m pip install --index-url https://a.example --extra-index-url https://b.example 'x'"
+    found = unwrap(("sh", "-c", script(f"{install} && {KFP}"), *REST), {variable: "https://own.example"})
+    assert found is not None
+    assert found.options == ("--extra-index-url", "https://b.example")
 
 
 @pytest.mark.parametrize(
