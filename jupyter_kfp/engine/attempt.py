@@ -5,77 +5,30 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_kfp.engine import executor_io, lightweight
+from jupyter_kfp.engine.commands import exit_words, find_program, is_notebook_step
+from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import AttemptDirectory, safe
 from jupyter_kfp.engine.environments import Interpreter, provide
-from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.placeholders import resolve_command
 from jupyter_kfp.engine.plan import Component, Container, Importer, Task
 from jupyter_kfp.engine.process import MARK, StepProcess, mark
 from jupyter_kfp.errors import JupyterKfpError
-from jupyter_kfp.store.artifacts import ArtifactRoot
 from jupyter_kfp.store.records import Failure, NewArtifact, State
 
 if TYPE_CHECKING:
-    from jupyter_kfp.engine.warm.pool import WarmPool
-
     # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
 
-# The first line of the program every notebook step starts with; its arguments are the executor input, a
-# JSON list of packages, and the packed step.
-STEP_HEADER = "# jupyter_kfp step"
-_PYTHONS = ("python", "python3")
 _LAST_LINES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """What all attempts of a run share."""
-
-    run_id: str
-    run_name: str
-    pipeline: str
-    created_at: datetime
-    root: ArtifactRoot
-    environments: Path
-    source: Path | None
-    masker: Masker
-    secrets: Mapping[str, Mapping[str, str]]
-    workspace: Path
-    imports: Path
-    warm: WarmPool | None = None
-
-    @property
-    def resource_name(self) -> str:
-        """What KFP calls the run's resource name."""
-        return f"{self.pipeline}-{self.run_id}"
-
-    def placeholders(self, task: str, path: str, number: int) -> dict[str, str]:
-        """KFP's placeholders that name the run and the task."""
-        return {
-            "pipeline_job_name": self.run_name,
-            "pipeline_job_resource_name": self.resource_name,
-            "pipeline_job_uuid": self.run_id,
-            "pipeline_task_name": task,
-            "pipeline_task_uuid": f"{self.run_id}/{path}/{number}",
-            "pipeline_root": self.root.url,
-            "workspace_path": str(self.workspace),
-            # Started by hand, a run is scheduled for the moment it is made.
-            "pipeline_job_create_time_utc": self.created_at.isoformat(),
-            "pipeline_job_schedule_time_utc": self.created_at.isoformat(),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,38 +242,3 @@ class Attempt:
             case errno.ENOSPC | errno.EDQUOT:
                 return f"The disk is full ({error.filename or self.directory.base}). Free space there."
         return f"It could not be started ({error})."
-
-
-def is_notebook_step(container: Container) -> bool:
-    """Whether the container is a step that this package compiled."""
-    return (
-        len(container.command) == 3
-        and container.command[2].startswith(STEP_HEADER)
-        and len(container.args) >= 2
-    )
-
-
-def find_program(word: str, python: str, path: str | None) -> str:
-    """The program a command's first word names; ``python3`` is the step's own interpreter."""
-    if word in _PYTHONS:
-        return python
-    program = shutil.which(word, path=path)
-    if program is None:
-        raise JupyterKfpError(
-            f"The command {word!r} is not on this machine's PATH.",
-            "Install it, or run the step in a container.",
-        )
-    return program
-
-
-def exit_words(code: int | None) -> str:
-    """An exit code as words. Shells report the end by signal N as 128 + N."""
-    if code is None:
-        return "never started"
-    number = -code if code < 0 else code - 128
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return f"ended with exit code {code}"
-    hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
-    return f"was ended by the signal {name}{hint}"

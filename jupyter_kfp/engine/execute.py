@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from jupyter_kfp.engine import ir, secrets, support
-from jupyter_kfp.engine.attempt import RunContext
+from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container

@@ -17,8 +17,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from jupyter_kfp.engine.attempt import Attempt, Result, RunContext
+from jupyter_kfp.engine.attempt import Attempt, Result
 from jupyter_kfp.engine.book import Book, not_taken, skipped, summary
+from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import attempt_directory
 from jupyter_kfp.engine.importing import Import

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jupyter_kfp.engine import lightweight
-from jupyter_kfp.engine.attempt import find_program
+from jupyter_kfp.engine.commands import find_program
 from jupyter_kfp.engine.plan import Container, Dag, OtherExecutor, Plan, Task
 from jupyter_kfp.errors import JupyterKfpError, UsageError
 
