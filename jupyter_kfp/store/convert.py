@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, aliased
 
 from jupyter_kfp.store import schema
 from jupyter_kfp.store.records import (
@@ -16,6 +17,7 @@ from jupyter_kfp.store.records import (
     AttemptRecord,
     Direction,
     Failure,
+    FinishedTask,
     NewArtifact,
     Origin,
     RunEvent,
@@ -25,6 +27,15 @@ from jupyter_kfp.store.records import (
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
+
+
+# How many values a query may list: older SQLite takes no more than 999.
+_AT_ONCE = 900
+
+
+def portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The ids in parts that fit into a query."""
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 
 def storable(text: str) -> str:
@@ -60,6 +71,7 @@ def run_record(row: schema.Run) -> RunRecord:
         host=row.host,
         pid=row.pid,
         pid_started=row.pid_started,
+        interrupted=row.interrupted,
     )
 
 
@@ -112,7 +124,7 @@ def _attempt(row: schema.Attempt) -> AttemptRecord:
 
 
 def task_records(session: Session, run_id: str) -> list[TaskRecord]:
-    """All tasks of a run, in five queries however many there are."""
+    """All tasks of a run, in six queries however many there are."""
     of_run = schema.Task.run_id == run_id
     attempts: dict[int, list[AttemptRecord]] = defaultdict(list)
     by_number = select(schema.Attempt).join(schema.Task).where(of_run).order_by(schema.Attempt.number)
@@ -123,6 +135,7 @@ def task_records(session: Session, run_id: str) -> list[TaskRecord]:
         parameters[parameter.task_id, parameter.direction][parameter.name] = parameter.value
     artifacts: dict[tuple[int, Direction], dict[str, tuple[ArtifactRecord, ...]]] = defaultdict(dict)
     makers = _makers(session, run_id)
+    sources = _sources(session, run_id)
     in_order = (
         select(schema.Event, schema.Artifact)
         .join(schema.Task, schema.Event.task_id == schema.Task.id)
@@ -153,6 +166,7 @@ def task_records(session: Session, run_id: str) -> list[TaskRecord]:
             output_parameters=parameters[task.id, Direction.OUTPUT],
             input_artifacts=artifacts[task.id, Direction.INPUT],
             output_artifacts=artifacts[task.id, Direction.OUTPUT],
+            reused_from=sources.get(task.id),
         )
         for task in session.scalars(
             select(schema.Task).where(of_run).order_by(schema.Task.position, schema.Task.id)
@@ -185,6 +199,52 @@ def run_outputs(
             case tuple() as several:
                 outputs[output.name] = (*several, artifact)
     return outputs
+
+
+def _sources(session: Session, run_id: str) -> dict[int, tuple[str, str]]:
+    """For each task of a run that is CACHED: the run and the path of the one whose outputs it has."""
+    source = aliased(schema.Task)
+    found = (
+        select(schema.Task.id, source.run_id, source.path)
+        .join(source, schema.Task.reused_from == source.id)
+        .where(schema.Task.run_id == run_id)
+    )
+    return {task: (run, path) for task, run, path in session.execute(found)}
+
+
+def finished_tasks(session: Session, which: Select[schema.Task]) -> list[FinishedTask]:
+    """The tasks that ``which`` selects, in its order, with what they made; in three queries."""
+    tasks = session.scalars(which).all()
+    ids = [task.id for task in tasks]
+    parameters: dict[int, dict[str, Json]] = defaultdict(dict)
+    artifacts: dict[int, dict[str, tuple[ArtifactRecord, ...]]] = defaultdict(dict)
+    for some in portions(ids):
+        of_tasks = schema.TaskParameter.task_id.in_(some)
+        made = schema.TaskParameter.direction == Direction.OUTPUT
+        for parameter in session.scalars(select(schema.TaskParameter).where(of_tasks, made)):
+            parameters[parameter.task_id][parameter.name] = parameter.value
+        events = (
+            select(schema.Event, schema.Artifact)
+            .join(schema.Artifact)
+            .where(schema.Event.task_id.in_(some), schema.Event.direction == Direction.OUTPUT)
+            .order_by(schema.Event.port, schema.Event.position)
+        )
+        for event, row in session.execute(events):
+            of_task = artifacts[event.task_id]
+            of_task[event.port] = (*of_task.get(event.port, ()), _artifact(row, None, event.port))
+    return [
+        FinishedTask(
+            id=task.id,
+            run_id=task.run_id,
+            path=task.path,
+            state=task.state,
+            failure=_failure(task.failure),
+            ended_at=task.ended_at,
+            parameters=parameters[task.id],
+            artifacts=artifacts[task.id],
+        )
+        for task in tasks
+    ]
 
 
 def _makers(session: Session, run_id: str) -> dict[int, tuple[str, str]]:

@@ -18,7 +18,7 @@ from jupyter_kfp.store.location import HOME_VARIABLE, URL_VARIABLE
 from jupyter_kfp.store.lock import file_lock
 
 # The newest migration. Kept here so that opening a store that is up to date need not import Alembic.
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 BUSY_SECONDS: Final = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from jupyter_kfp.store import convert, schema
 from jupyter_kfp.store.database import Database
-from jupyter_kfp.store.recorder import history, task_row
 from jupyter_kfp.store.records import Direction, Failure, NewArtifact, NewTask, State, TaskKind
+from jupyter_kfp.store.rows import history, task_row
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json

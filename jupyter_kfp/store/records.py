@@ -161,6 +161,8 @@ class TaskRecord:
     output_parameters: Mapping[str, Json] = field(default_factory=dict)
     input_artifacts: Mapping[str, tuple[ArtifactRecord, ...]] = field(default_factory=dict)
     output_artifacts: Mapping[str, tuple[ArtifactRecord, ...]] = field(default_factory=dict)
+    reused_from: tuple[str, str] | None = None
+    """Of a CACHED task: the run and the path of the task that made its outputs; None if that is gone."""
 
     @property
     def log(self) -> str | None:
@@ -169,8 +171,33 @@ class TaskRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedTask:
+    """A task that has ended, with what it made; ``id`` is the store's."""
+
+    id: int
+    run_id: str
+    path: str
+    state: State
+    failure: Failure | None
+    ended_at: datetime | None
+    parameters: Mapping[str, Json]
+    artifacts: Mapping[str, tuple[ArtifactRecord, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """The attempts of a task in an earlier life of its run: how many, and how many of them failed by themselves.
+
+    Where the task is to have all its tries again, ``failed`` is 0.
+    """
+
+    count: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run. ``outputs`` maps a name to a value or to the artifacts that carry it."""
+    """A run. ``interrupted``: its engine died before it ended."""
 
     id: str
     name: str
@@ -188,6 +215,7 @@ class RunRecord:
     host: str | None
     pid: int | None
     pid_started: float | None
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,13 +124,19 @@ class Run(Base):
     ended_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     failure: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
+    # Its engine died: it did not come to an end of its own.
+    interrupted: Mapped[bool] = mapped_column(Boolean, server_default=false(), default=False)
     host: Mapped[str | None] = mapped_column(Text)
     pid: Mapped[int | None]
     pid_started: Mapped[float | None] = mapped_column(Float)
 
 
 class Task(Base):
-    """One task of a run; ``path`` is its dotted place."""
+    """One task of a run; ``path`` is its dotted place.
+
+    One that succeeded and has a ``cache_key`` is the cache's entry for that key. ``reused_from`` is the task whose
+    outputs one that is CACHED has (it may be gone).
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("run_id", "path"),)
@@ -147,6 +153,10 @@ class Task(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     failure: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
+    # Its engine died while it ran, or it has to go on after that.
+    interrupted: Mapped[bool] = mapped_column(Boolean, server_default=false(), default=False)
+    cache_key: Mapped[str | None] = mapped_column(String(64), index=True)
+    reused_from: Mapped[int | None] = mapped_column(Integer)
 
 
 class Attempt(Base):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -11,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from jupyter_kfp.errors import UsageError
-from jupyter_kfp.store import convert, liveness, schema
+from jupyter_kfp.store import convert, liveness, lives, schema
 from jupyter_kfp.store.database import Database, StoreError
 from jupyter_kfp.store.location import store_url
 from jupyter_kfp.store.mirror import Mirror
-from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder, history, task_row
+from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder
 from jupyter_kfp.store.records import (
     ArtifactRecord,
+    FinishedTask,
     NewRun,
     NewTask,
     RunEvent,
@@ -25,7 +26,9 @@ from jupyter_kfp.store.records import (
     State,
     TaskKind,
     TaskRecord,
+    Tries,
 )
+from jupyter_kfp.store.rows import history, task_row
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
@@ -128,6 +131,38 @@ class Store:
             session.add(history(new.id, "run", state=State.PENDING))
             session.flush()
             return convert.run_record(row)
+
+    def reopen(
+        self, run_id: str, process: liveness.ProcessId, known: Collection[str], *, failed_too: bool
+    ) -> None:
+        """Let a run that has ended go on: see `lives.reopen`. Raises UsageError if it has not ended."""
+        with self._database.writing() as session:
+            lives.reopen(session, run_id, process, known, failed_too=failed_too)
+
+    def finished_tasks(self, run_id: str) -> list[FinishedTask]:
+        """The tasks of a run that have ended well or failed, with what they made."""
+        states = [State.SUCCEEDED, State.CACHED, State.FAILED]
+        which = select(schema.Task).where(
+            schema.Task.run_id == run_id, schema.Task.kind == TaskKind.TASK, schema.Task.state.in_(states)
+        )
+        with self._database.reading() as session:
+            return convert.finished_tasks(session, which.order_by(schema.Task.ended_at))
+
+    def tries(self, run_id: str) -> dict[str, Tries]:
+        """The attempts there are of the tasks of a run, by path."""
+        with self._database.reading() as session:
+            return lives.tries(session, run_id)
+
+    def cached(self, key: str, *, limit: int = 3) -> list[FinishedTask]:
+        """The cache's entries for a key: tasks that ended well, newest first, no more than ``limit``."""
+        which = (
+            select(schema.Task)
+            .where(schema.Task.cache_key == key, schema.Task.state == State.SUCCEEDED)
+            .order_by(schema.Task.ended_at.desc(), schema.Task.id.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as session:
+            return convert.finished_tasks(session, which)
 
     def recorder(self, run_id: str) -> RunRecorder:
         """What writes down the rest of that run's life."""
