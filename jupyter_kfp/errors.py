@@ -54,6 +54,10 @@ class Diagnostic:
         return f"{where}{self.severity.value} {self.code}: {self.message} {self.remedy}".rstrip()
 
 
+class JupyterKfpWarning(UserWarning):
+    """Something that works, and may not do what is expected."""
+
+
 class JupyterKfpError(Exception):
     """The base of every error raised on purpose.
 

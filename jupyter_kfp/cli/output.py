@@ -6,13 +6,14 @@ import errno
 import functools
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from jupyter_kfp.errors import DiagnosticsError, JupyterKfpError, Severity
+from jupyter_kfp.errors import DiagnosticsError, JupyterKfpError, JupyterKfpWarning, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,12 +33,15 @@ OUTPUT = click.option(
 
 
 def explained(command: _Command) -> _Command:
-    """Errors raised on purpose end in one message and their exit status, not in a traceback."""
+    """Errors and warnings raised on purpose are one message each; an error ends with its exit status."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", JupyterKfpWarning)
+                warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
+                command(*args, **kwargs)
         except JupyterKfpError as error:
             _fail(error, kwargs.get("notebook"), as_json=kwargs.get("as_json", False))
         except OSError as error:
@@ -49,6 +53,21 @@ def explained(command: _Command) -> _Command:
             sys.exit(CANCELED)
 
     return wrapper  # type: ignore[return-value]  # the wrapper takes what the command takes
+
+
+def _show_warning(
+    otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *rest: Any
+) -> None:
+    """Print a warning: one of our own as a sentence, others as Python does."""
+    if issubclass(category, JupyterKfpWarning):
+        say_warning(str(message))
+    else:
+        otherwise(message, category, *rest)
+
+
+def say_warning(text: str) -> None:
+    """Print a warning for people."""
+    click.echo(click.style("Warning: ", fg="yellow", bold=True) + text, err=True)
 
 
 def _fail(error: JupyterKfpError, notebook: Path | None, *, as_json: bool) -> NoReturn:

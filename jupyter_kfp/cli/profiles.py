@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jupyter_kfp.cli.output import AS_JSON, explained, print_json, show
+from jupyter_kfp.cli.output import AS_JSON, explained, print_json, say_warning, show
 from jupyter_kfp.errors import JupyterKfpError, UsageError
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ def test(name: str | None, as_json: bool) -> None:
     users = "for several users" if report.multi_user else "for one user"
     click.echo(f"{profile.name}: Kubeflow Pipelines {report.version or '2'} at {report.endpoint}, {users}")
     if report.warning:
-        click.echo(click.style("Warning: ", fg="yellow", bold=True) + report.warning, err=True)
-    if report.multi_user and not profile.namespace:
-        click.echo("It is for several users; give the profile your --namespace.", err=True)
+        say_warning(report.warning)
 
 
 @profiles.command(name="use")

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jupyter_kfp.cli.notebooks import warn
-from jupyter_kfp.cli.output import AS_JSON, CANCELED, NOTEBOOK, console, explained, print_json, show
+from jupyter_kfp.cli.output import (
+    AS_JSON,
+    CANCELED,
+    NOTEBOOK,
+    console,
+    explained,
+    print_json,
+    say_warning,
+    show,
+)
 from jupyter_kfp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -162,10 +171,7 @@ def _iso(moment: Any) -> str | None:
 def _say_stale(found: Run) -> None:
     """Say it where a run's cluster could not be asked, and what is shown is what was last known."""
     if found.stale is not None:
-        click.echo(
-            click.style("Warning: ", fg="yellow", bold=True) + f"{found.stale} This is what was last known.",
-            err=True,
-        )
+        say_warning(f"{found.stale} This is what was last known.")
 
 
 @click.command(name="show")

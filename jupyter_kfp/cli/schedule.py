@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,16 +40,10 @@ def _moment(text: str) -> datetime:
         raise click.BadParameter(f"{text!r} is no time; write for instance 2026-01-31T03:00.") from error
 
 
-@contextmanager
-def _connected(profile: str | None) -> Iterator[Client]:
-    from jupyter_kfp.remote import profiles
-    from jupyter_kfp.remote.client import connect
+def _connected(profile: str | None) -> AbstractContextManager[Client]:
+    from jupyter_kfp.remote import preflight, profiles
 
-    client = connect(profiles.find(profile))
-    try:
-        yield client
-    finally:
-        client.close()
+    return preflight.connected(profiles.find(profile))
 
 
 @click.group()

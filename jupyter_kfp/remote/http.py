@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +54,15 @@ class Connection:
         self._sleep = sleep
         self._session: requests.Session | None = None
         self._credentials = auth.credentials(profile, self.send)
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Within it, nothing is repeated."""
+        before, self.patience = self.patience, replace(self.patience, attempts=1)
+        try:
+            yield
+        finally:
+            self.patience = before
 
     def close(self) -> None:
         """Give the connections back."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from jupyter_kfp.errors import JupyterKfpWarning, UsageError
 from jupyter_kfp.remote import objects, pages
-from jupyter_kfp.remote.client import Client
+from jupyter_kfp.remote.client import Client, connect
 from jupyter_kfp.remote.errors import ApiError, Trouble, UnreachableError
 from jupyter_kfp.remote.http import Connection, Patience
 from jupyter_kfp.remote.profile import Profile
@@ -27,17 +31,50 @@ class Report:
 
 
 def check(profile: Profile) -> Report:
-    """Ask the server without patience. Raises UnreachableError saying what is wrong and what to do."""
-    connection = Connection(profile, patience=Patience(attempts=1))
-    client = Client(connection)
+    """Ask the server without patience.
+
+    Raises UnreachableError saying what is wrong and what to do, UsageError where the profile lacks a namespace.
+    """
+    client = connect(profile)
     try:
-        health = _health(client)
-        # Who may see nothing may still see the health: only a list tells whether we may use it.
-        query = {"namespace": profile.namespace} if profile.namespace else {}
-        next(client.experiments(page_size="1", **query), None)
-        found = _version(connection)
+        with client.connection.impatient():
+            return _look(client)
     finally:
         client.close()
+
+
+@contextmanager
+def connected(profile: Profile) -> Iterator[Client]:
+    """A client for a server that can be used, as `check` found; what may go wrong is warned of.
+
+    Only a server that is there and busy is asked again.
+    """
+    client = connect(profile)
+    try:
+        try:
+            with client.connection.impatient():
+                report = _look(client)
+        except UnreachableError as error:
+            if error.trouble not in (Trouble.UNAVAILABLE, Trouble.DROPPED):
+                raise
+            report = _look(client)
+        if report.warning:
+            warnings.warn(report.warning, JupyterKfpWarning, stacklevel=3)
+        yield client
+    finally:
+        client.close()
+
+
+def _look(client: Client) -> Report:
+    profile, health = client.profile, _health(client)
+    if health.multi_user and not profile.namespace:
+        raise UsageError(
+            f"{profile.url} is for several users, and the profile {profile.name!r} does not say where in it.",
+            "Give the profile its --namespace.",
+        )
+    # Who may see nothing may still see the health: only a list tells whether we may use it.
+    next(client.experiments(page_size="1"), None)
+    found = _version(client.connection)
     return Report(profile.url, health.multi_user, found, _mismatch(found))
 
 

@@ -14,7 +14,7 @@ from jupyter_kfp.engine import parameters
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import objects
 from jupyter_kfp.remote.client import Client
-from jupyter_kfp.remote.submit import TOKEN, Options, Version, body_of
+from jupyter_kfp.remote.submit import TOKEN, Options, Version, body_of, experiment_of
 
 if TYPE_CHECKING:
     from jupyter_kfp.remote.package import Package
@@ -165,7 +165,7 @@ def create(
         "no_catchup": not when.catch_up,
         "mode": "ENABLE",
     }
-    experiment = options.experiment or sent.config.get("experiment") or client.profile.experiment
+    experiment = experiment_of(sent, client.profile, options)
     if experiment:
         body["experiment_id"] = client.experiment(experiment).experiment_id
     return shown(client.create_recurring_run(body, token))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_kfp.engine import parameters
 from jupyter_kfp.engine.tree import outline
 from jupyter_kfp.remote import package, profiles
-from jupyter_kfp.remote.client import Client, connect
+from jupyter_kfp.remote.client import Client
+from jupyter_kfp.remote.preflight import connected
 from jupyter_kfp.remote.profile import Kind, Profile
 from jupyter_kfp.store.records import NewRun, Origin
 from jupyter_kfp.store.store import open_store
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_kfp.remote.objects import Run
     from jupyter_kfp.remote.package import Package
 
+_DEFAULT_EXPERIMENT = "Default"  # as KFP and its SDK call it
 TOKEN = "jupyter-kfp submission"  # noqa: S105 (no secret: the words before a submission's number)
 
 
@@ -86,13 +88,10 @@ def submit(
         return vertex.submit(
             profile, given, {name: checked[name] for name in values or {} if name in checked}, options
         )
-    client = connect(profile)
-    try:
+    with connected(profile) as client:
         return start(
             client, prepared(given, profile, cache=options.cache), values or {}, checked, options, origin
         )
-    finally:
-        client.close()
 
 
 def prepared(given: Package, profile: Profile, *, cache: bool = True) -> Package:
@@ -121,7 +120,7 @@ def start(
     profile, plan = client.profile, sent.plan
     token = f"{TOKEN} {key or secrets.token_hex(8)}."
     name = options.name or f"{plan.name} {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
-    experiment = options.experiment or sent.config.get("experiment") or profile.experiment
+    experiment = experiment_of(sent, profile, options)
     run = client.find_run(token) if key else None
     if run is None:
         body = body_of(sent, profile, {n: checked[n] for n in values if n in checked}, version)
@@ -134,6 +133,12 @@ def start(
     )
     remember(submission, sent, checked, origin or Origin(), profile, run)
     return submission
+
+
+def experiment_of(sent: Package, profile: Profile, options: Options) -> str | None:
+    """The experiment of a run by its name; None: the cluster's own, which one for several users has not."""
+    chosen = options.experiment or sent.config.get("experiment") or profile.experiment
+    return chosen or (_DEFAULT_EXPERIMENT if profile.namespace else None)
 
 
 def body_of(

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_kfp.engine import parameters
 from jupyter_kfp.remote import profiles, versions
-from jupyter_kfp.remote.client import connect
+from jupyter_kfp.remote.preflight import connected
 from jupyter_kfp.remote.submit import Options, Submission, start
 
 
@@ -38,12 +38,9 @@ def trigger(
         ApiError: it refuses, for instance because there is no such version.
     """
     version = versions.pinned(pin)
-    client = connect(profiles.find(profile))
-    try:
+    with connected(profiles.find(profile)) as client:
         sent = versions.fetch(client, version)
         checked = parameters.validate(sent.plan.root.input_parameters, values or {})
         options = Options(experiment=experiment, name=name)
         unique = None if key is None else hashlib.sha256(f"{pin}\0{key}".encode()).hexdigest()[:24]
         return start(client, sent, values or {}, checked, options, version=version, key=unique)
-    finally:
-        client.close()

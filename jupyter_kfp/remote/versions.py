@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import package, profiles
-from jupyter_kfp.remote.client import Client, connect
-from jupyter_kfp.remote.submit import Version, prepared
+from jupyter_kfp.remote.client import Client
+from jupyter_kfp.remote.preflight import connected
+from jupyter_kfp.remote.submit import Version
 
 _DIGITS = 12
 
@@ -34,11 +35,8 @@ def upload(text: str, *, profile: str | None = None, name: str | None = None) ->
     Raises UsageError for what is no pipeline, UnreachableError, ApiError.
     """
     given = package.read(text)
-    client = connect(profiles.find(profile))
-    try:
+    with connected(profiles.find(profile)) as client:
         return upload_with(client, given, name or given.plan.name)
-    finally:
-        client.close()
 
 
 def upload_with(client: Client, given: package.Package, name: str) -> Uploaded:
@@ -72,6 +70,3 @@ def fetch(client: Client, version: Version) -> package.Package:
     found = client.version_by_id(version.pipeline_id, version.version_id).pipeline_spec
     documents = [found["pipeline_spec"], found.get("platform_spec")] if "pipeline_spec" in found else [found]
     return package.read(yaml.safe_dump_all([d for d in documents if d]))
-
-
-__all__ = ["Uploaded", "Version", "fetch", "pinned", "prepared", "upload", "upload_with"]

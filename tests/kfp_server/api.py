@@ -35,6 +35,7 @@ class Api:
     def __init__(self, objects: Objects, executions: Executions) -> None:
         self._objects = objects
         self._executions = executions
+        self.multi_user = False
 
     def call(self, operation: str, path: dict[str, str], query: dict[str, str], body: Any) -> Body:
         """Carry out one operation."""
@@ -49,9 +50,10 @@ class Api:
     # Health and experiments ----------------------------------------------------------------------
 
     def HealthzService_GetHealthz(self, _p: Body, _q: Body, _b: Any) -> Body:
-        return {"multi_user": True, "pipeline_store": "database"}
+        return {"multi_user": self.multi_user, "pipeline_store": "database"}
 
     def ExperimentService_ListExperiments(self, _p: Body, q: Body, _b: Any) -> Body:
+        self._need_namespace(q)
         found = self._objects.list("experiment")
         if q.get("namespace"):
             found = [e for e in found if e.get("namespace") == q["namespace"]]
@@ -60,6 +62,7 @@ class Api:
     def ExperimentService_CreateExperiment(self, _p: Body, _q: Body, b: Body) -> Body:
         if not b.get("display_name"):
             raise Invalid("Experiment name is empty. Please specify a valid experiment name")
+        self._need_namespace(b)
         same = [
             e for e in self._objects.list("experiment")
             if (e["display_name"], e.get("namespace")) == (b["display_name"], b.get("namespace"))
@@ -138,6 +141,8 @@ class Api:
         found = self._objects.list("run")
         if q.get("experiment_id"):
             found = [r for r in found if r["experiment_id"] == q["experiment_id"]]
+        else:
+            self._need_namespace(q)
         return page(found, q, "runs")
 
     def RunService_GetRun(self, p: Body, _q: Body, _b: Any) -> Body:
@@ -198,7 +203,14 @@ class Api:
         check_arguments(spec, values)
         return spec, platform, values, shown
 
+    def _need_namespace(self, given: Body) -> None:
+        """backend/src/apiserver/server, canAccessExperiment and the like."""
+        if self.multi_user and not given.get("namespace"):
+            raise Invalid("Failed to authorize with API: a namespace cannot be empty in multi-user mode")
+
     def _default_experiment(self, _b: Body) -> str:
+        if self.multi_user:
+            raise Invalid("Experiment id can not be empty in multi-user mode")
         for experiment in self._objects.list("experiment"):
             if experiment["display_name"] == "Default":
                 return str(experiment["experiment_id"])
@@ -213,6 +225,8 @@ class Api:
         found = self._objects.list("recurring")
         if q.get("experiment_id"):
             found = [r for r in found if r["experiment_id"] == q["experiment_id"]]
+        else:
+            self._need_namespace(q)
         return page(found, q, "recurringRuns")
 
     def RecurringRunService_GetRecurringRun(self, p: Body, _q: Body, _b: Any) -> Body:

@@ -79,6 +79,7 @@ def create(server: Server) -> Flask:
             server.auth = auth.settings(given.get("auth", {}))
             server.prefix = given.get("prefix", "")
             server.executions.hold = given.get("hold", False)
+            server.api.multi_user = given.get("multi_user", False)
             server.requests.clear()
             server.violations.clear()
         return _json({"requests": server.requests, "violations": server.violations}, 200)

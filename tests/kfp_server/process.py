@@ -29,7 +29,7 @@ class Cluster:
         return f"file://{self.home / 'pipeline-root'}"
 
     def control(self, **settings: Any) -> None:
-        """Set ``faults``, ``auth``, ``prefix`` and ``hold``; what is not given is as it should be again."""
+        """Set ``faults``, ``auth``, ``prefix``, ``hold`` and ``multi_user``; others are as they should be again."""
         requests.put(f"{self.url}/_control", json=settings, timeout=10, verify=self.verify).raise_for_status()
 
     def requests(self, method: str | None = None, path: str = "") -> list[dict[str, Any]]:

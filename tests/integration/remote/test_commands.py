@@ -41,6 +41,7 @@ def test_a_profile_from_adding_to_removing(cluster: Cluster) -> None:
     command("profiles", "add", "here", "--endpoint", cluster.url, "--namespace", "me")
     (only,) = document("profiles", "list")
     assert (only["name"], only["namespace"], only["default"]) == ("here", "me", True)
+    cluster.control(multi_user=True)
     assert document("profiles", "test")["multi_user"] is True
     command("profiles", "add", "here", "--endpoint", cluster.url, ends=2)
     command("profiles", "remove", "here")
@@ -116,6 +117,26 @@ def test_a_schedule_from_creating_to_deleting(cluster: Cluster, profile: Profile
     command("schedule", "delete", made["schedule_id"][:8])
     assert document("schedule", "list") == []
     command("schedule", "pause", "nightly", ends=2)
+
+
+def test_what_is_wrong_with_a_cluster_is_said_of_schedules_too(cluster: Cluster, profile: Profile) -> None:
+    profiles.save(profile)
+    cluster.control(prefix="/pipeline")
+    assert f"Kubeflow Pipelines is at {cluster.url}/pipeline" in command("schedule", "list", ends=3).stderr
+
+
+def test_an_older_cluster_is_a_warning_beside_the_result(cluster: Cluster, profile: Profile, ir: str) -> None:
+    profiles.save(profile)
+    health = {
+        "kind": "garbage",
+        "path": "/apis/v1beta1/healthz",
+        "status": 200,
+        "body": '{"tag_name": "2.0.5"}',
+    }
+    cluster.control(faults=[health])
+    done = command("upload", ir, "--json")
+    assert json.loads(done.stdout)["pin"]
+    assert "Warning: The server is Kubeflow Pipelines 2.0.5" in done.stderr
 
 
 def test_a_schedule_starts_runs(cluster: Cluster, profile: Profile, ir: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import preflight
 from jupyter_kfp.remote.errors import Trouble, UnreachableError
 from jupyter_kfp.remote.profile import make
@@ -37,8 +38,15 @@ def free_port() -> int:
 
 def test_a_cluster_that_is_well(cluster: Cluster) -> None:
     report = preflight.check(make("p", endpoint=cluster.url))
-    assert report.multi_user
-    assert report.warning == ""
+    assert (report.endpoint, report.multi_user, report.warning) == (cluster.url, False, "")
+
+
+def test_a_cluster_for_several_users_wants_a_namespace(cluster: Cluster) -> None:
+    cluster.control(multi_user=True)
+    with pytest.raises(UsageError, match="for several users") as raised:
+        preflight.check(make("p", endpoint=cluster.url))
+    assert "--namespace" in raised.value.remedy
+    assert preflight.check(make("p", endpoint=cluster.url, namespace="me")).multi_user
 
 
 def test_nothing_listens() -> None:
@@ -90,7 +98,7 @@ def test_the_dashboard_is_a_wrong_path_and_the_right_one_is_offered(cluster: Clu
     found = trouble(cluster.url)
     assert found.trouble is Trouble.WRONG_PATH
     assert f"{cluster.url}/pipeline" in found.remedy
-    assert preflight.check(make("p", endpoint=f"{cluster.url}/pipeline")).multi_user
+    assert preflight.check(make("p", endpoint=f"{cluster.url}/pipeline"))
 
 
 def test_a_server_that_is_not_well_and_one_that_hangs_up(cluster: Cluster) -> None:
@@ -191,8 +199,8 @@ def test_a_certificate_nobody_knows_and_the_file_that_helps(tls: str, certificat
     found = trouble(tls)
     assert found.trouble is Trouble.TLS
     assert "--ca-file" in found.remedy
-    assert preflight.check(make("p", endpoint=tls, ca_file=Path(f"{certificate}.crt"))).multi_user
-    assert preflight.check(make("p", endpoint=tls, verify=False)).multi_user
+    assert preflight.check(make("p", endpoint=tls, ca_file=Path(f"{certificate}.crt")))
+    assert preflight.check(make("p", endpoint=tls, verify=False))
 
 
 def test_tls_to_a_server_without(cluster: Cluster) -> None:

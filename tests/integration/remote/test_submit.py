@@ -1,6 +1,6 @@
 """What reaches the server of a pipeline that is handed to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 import jupyter_kfp
-from jupyter_kfp.errors import UsageError
+from jupyter_kfp.errors import JupyterKfpWarning, UsageError
 from jupyter_kfp.options import PipelineOptions
 from jupyter_kfp.remote import package, profiles, trigger, versions
 from jupyter_kfp.remote.errors import ApiError, Trouble, UnreachableError
+from jupyter_kfp.remote.http import Connection
 from jupyter_kfp.remote.profile import Profile, make
 from jupyter_kfp.remote.submit import Options, submit
 from jupyter_kfp.store.store import Store, open_store
+from tests.integration.remote.test_preflight import free_port
 from tests.kfp_server.process import Cluster
 from tests.unit.compiler.cases import compiled, one_step
 from tests.unit.engine.building import pipeline, python, task
@@ -55,6 +57,60 @@ def test_a_run_is_started_and_remembered(cluster: Cluster, store: Store) -> None
     assert record.parameters == {"n": 3, "s": "x"}
     assert record.root == f"{cluster.pipeline_root}/small/{made.run_id}"
     assert [t.path for t in store.tasks(made.run_id)] == ["a"]
+
+
+def test_a_cluster_for_several_users_is_given_its_default_experiment(cluster: Cluster) -> None:
+    """KFP 2.17 refuses a run without one there, and has one of its own elsewhere."""
+    cluster.control(hold=True, multi_user=True)
+    profiles.save(make("several", endpoint=cluster.url, namespace="me"))
+    assert submit(PARAMETERS, {"n": 3}, options=Options(profile="several")).experiment == "Default"
+
+
+HANDED: list[Callable[[str], object]] = [
+    lambda _pin: submit(PARAMETERS, {"n": 1}),
+    lambda _pin: versions.upload(PARAMETERS),
+    lambda pin: trigger.trigger(pin, {"n": 1}),
+]
+
+
+@pytest.mark.parametrize("hand_over", HANDED, ids=["submit", "upload", "trigger"])
+def test_what_is_wrong_with_the_cluster_is_said_before_anything_is_sent(
+    cluster: Cluster, hand_over: Callable[[str], object]
+) -> None:
+    pin = versions.upload(PARAMETERS, name="looked at first").pin
+    cluster.control(prefix="/pipeline")
+    with pytest.raises(UnreachableError) as raised:
+        hand_over(pin)
+    assert raised.value.trouble is Trouble.WRONG_PATH
+    assert f"{cluster.url}/pipeline" in raised.value.remedy
+    assert cluster.requests("POST") == []
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may need minutes while a run is followed is a mistake to correct when one is started."""
+    profiles.save(make("away", endpoint=f"http://127.0.0.1:{free_port()}"))
+    monkeypatch.setattr(Connection, "pause", None)
+    with pytest.raises(UnreachableError) as raised:
+        submit(PARAMETERS, {"n": 1}, options=Options(profile="away"))
+    assert raised.value.trouble is Trouble.REFUSED
+
+
+def test_a_cluster_that_is_busy_is_asked_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "pause", lambda _connection, _seconds: None)
+    cluster.control(hold=True, faults=[{"kind": "status", "status": 503, "times": 3}])
+    assert submit(PARAMETERS, {"n": 1}).run_id
+
+
+def test_an_older_cluster_is_warned_of(cluster: Cluster) -> None:
+    health = {
+        "kind": "garbage",
+        "path": "/apis/v1beta1/healthz",
+        "status": 200,
+        "body": '{"tag_name": "2.0.5"}',
+    }
+    cluster.control(hold=True, faults=[health])
+    with pytest.warns(JupyterKfpWarning, match="2.0.5, older than the SDK"):
+        submit(PARAMETERS, {"n": 1})
 
 
 @pytest.mark.parametrize(
