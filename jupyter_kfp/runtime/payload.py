@@ -19,6 +19,9 @@ from typing import Any
 
 from .strip import strip
 
+RUNTIME = "jupyter_kfp_runtime"
+"""The package whose modules a step brings along."""
+
 STEP_NOTEBOOK = "step_notebook"
 """The input parameter that carries a packed step, unless it is so large that it needs arguments of its own."""
 
@@ -75,6 +78,15 @@ def pack(step: dict[str, Any]) -> list[str]:
 def unpack(chunks: Sequence[str]) -> dict[str, Any]:
     """The step that :func:`pack` packed. Raises ValueError if ``chunks`` are something else."""
     return unpack_step("".join(chunks[1:]))
+
+
+def unpack_runtime(text: str) -> dict[str, str]:
+    """The source of the runtime's modules by name. Raises ValueError if ``text`` is something else."""
+    try:
+        parts = bz2.decompress(_decode(text)).decode().split("\0")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"this is no packed runtime: {error}") from error
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def unpack_step(text: str) -> dict[str, Any]:

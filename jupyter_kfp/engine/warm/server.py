@@ -18,7 +18,7 @@ import asyncio
 import atexit
 import contextlib
 import ctypes
-import importlib
+import gc
 import json
 import os
 import random
@@ -31,28 +31,16 @@ import threading
 import traceback
 import types
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jinja2.bccache import Bucket, BytecodeCache
+from jupyter_kfp.engine.warm import loading
 
 MARK = "JUPYTER_KFP_ATTEMPT"
 MARK_LENGTH = 2048  # bytes that are kept free for the mark of a fork
 _FDS = 2
-_NOTEBOOKS = (
-    "papermill",
-    "papermill.execute",
-    "nbconvert.exporters.html",
-    "nbclient.client",
-    "jupyter_client.manager",
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "ipykernel.debugger",
-    "ipykernel.eventloops",
-    "cloudpickle",
-)
-_FUNCTIONS = ("kfp", "kfp.dsl.executor", "kfp.dsl.executor_main")
 
 
 @dataclass
@@ -121,6 +109,8 @@ class Server:
                 os.close(descriptor)
 
     def _fork(self, request: dict[str, Any], connection: socket.socket, descriptors: list[int]) -> None:
+        if request["kind"] == "program":
+            loading.compile_runtime(request["arguments"])
         with warnings.catch_warnings():
             # Libraries keep idle threads; what is loaded here is known to survive a fork.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -280,66 +270,13 @@ def _send(connection: socket.socket, answer: dict[str, int]) -> None:
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _load(modules: list[str]) -> None:
-    # ipykernel sets this for every kernel; a library loaded before must find it, too.
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = (
-        "1"  # the debugger has no reason to warn: nobody debugs here
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for module in modules:
-            with contextlib.suppress(Exception):  # the step that needs it will say what is wrong with it
-                importlib.import_module(module)
-
-
-class _Templates(BytecodeCache):
-    """Compiled templates of nbconvert, which makes a new environment for every export."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        """Take the code, if it is known."""
-        if bucket.key in self._code:
-            bucket.bytecode_from_string(self._code[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep the code."""
-        self._code[bucket.key] = bucket.bytecode_to_string()
-
-
-def _prepare() -> None:
-    """Do once what every step would do for the first time: patterns, schemas, templates, lexers."""
-    import nbformat
-    from nbconvert.exporters import HTMLExporter, TemplateExporter
-
-    make, templates = TemplateExporter._create_environment, _Templates()  # noqa: SLF001 - it takes no cache
-
-    def with_cache(exporter: TemplateExporter) -> Any:
-        environment = make(exporter)  # type: ignore[no-untyped-call]  # nbconvert has no types here
-        environment.bytecode_cache = templates
-        return environment
-
-    TemplateExporter._create_environment = with_cache  # type: ignore[method-assign]  # noqa: SLF001
-    outputs = [
-        nbformat.v4.new_output("stream", text="1"),
-        nbformat.v4.new_output("execute_result", {"text/plain": "1", "text/html": "<b>1</b>"}),
-    ]
-    cells = [
-        nbformat.v4.new_code_cell("import os  # one", outputs=outputs),
-        nbformat.v4.new_markdown_cell("# A"),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    HTMLExporter().from_notebook_node(nbformat.reads(nbformat.writes(notebook), as_version=4))
-    # Each minor version has a schema of its own; this is the one of steps.
-    nbformat.reads('{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}', as_version=4)
-
-
-def serve(path: str, modules: list[str], parent: int) -> None:
+def serve(path: str, modules: Sequence[str], parent: int) -> None:
     """Load ``modules`` and answer on the socket ``path``, which appears when all is loaded."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    _load(modules)
+    loading.load(modules)
+    # What is loaded by now lives as long as this process: a fork need not copy it to count it.
+    gc.collect()
+    gc.freeze()
     server = Server(listener, parent)
     listener.bind(f"{path}.new")
     listener.listen(128)
@@ -356,11 +293,11 @@ def main() -> None:
     sys.path[0] = ""  # as for `python -c`
     # One thread, so that this process can fork: nothing may start others behind its back.
     if kind == "notebooks":
-        _load(list(_NOTEBOOKS))
-        _prepare()
+        loading.load(loading.NOTEBOOKS)
+        loading.prepare()
         serve(path, [], sys.stdin.fileno())
     else:
-        serve(path, list(_FUNCTIONS), sys.stdin.fileno())
+        serve(path, loading.FUNCTIONS, sys.stdin.fileno())
 
 
 if __name__ == "__main__":
