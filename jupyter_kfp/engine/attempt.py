@@ -7,10 +7,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_kfp.engine import executor_io, lightweight
 from jupyter_kfp.engine.commands import exit_words, find_program, is_notebook_step
@@ -50,8 +50,16 @@ class Result:
     retriable: bool = True
 
 
-class _Stopped(Exception):  # noqa: N818 (not an error)
+class Stopped(Exception):  # noqa: N818 (not an error)
     """The attempt was stopped before its process began."""
+
+
+class Running(Protocol):
+    """A step that runs: ``wait`` is for one thread and gives the exit code, the other methods for any."""
+
+    def wait(self) -> int: ...  # noqa: D102 (said above)
+    def terminate(self) -> None: ...  # noqa: D102
+    def kill(self) -> None: ...  # noqa: D102
 
 
 class Attempt:
@@ -79,7 +87,7 @@ class Attempt:
         self._inputs = inputs
         self._place = (safe(path), str(number))
         self._lock = threading.Lock()
-        self._process: StepProcess | None = None
+        self._process: Running | None = None
         self._stopped: Failure | State | None = None
 
     def run(self) -> Result:
@@ -87,7 +95,7 @@ class Attempt:
         code: int | None = None
         try:
             code = self._execute()
-        except _Stopped:
+        except Stopped:
             pass
         except JupyterKfpError as error:
             if self._stopped is None:  # else an installer was stopped, which is no news
@@ -116,22 +124,13 @@ class Attempt:
                 self._process.kill()
 
     def _execute(self) -> int:
-        """The exit code. Raises _Stopped if the step was stopped before its process began."""
-        self.directory.create(self._context.source)
-        container = self._executor
-        assert isinstance(container, Container), "an importer is another kind of attempt"
-        paths = {
-            port: self._context.root.working_path(*self._place, safe(port))
-            for port in self._component.output_artifacts
-        }
-        for path in paths.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        """The exit code. Raises Stopped if the step was stopped before its process began."""
+        container = self._container
         own = is_notebook_step(container)
-        message = executor_io.executor_input(self._component, self._inputs, self.directory, paths)
-        names = self._context.placeholders(self._task.display_name, self.path, self.number)
+        message = self._prepare()
         python = lightweight.unwrap(container.command)
         command = python.command if python else container.command
-        argv = resolve_command((*command, *container.args), message, names)
+        argv = resolve_command((*command, *container.args), message, self._names)
         interpreter = Interpreter(sys.executable)
         if own:
             packages: list[str] = json.loads(argv[len(command) + 1])
@@ -144,12 +143,30 @@ class Attempt:
         argv[0] = find_program(argv[0], interpreter.executable, environment.get("PATH"))
         return self._start(argv, environment, self.directory.log).wait()
 
-    def _start(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> StepProcess:
-        """Start a process that `stop` and `kill` reach. Raises _Stopped if they were called before."""
-        with self._lock:
-            if self._stopped is not None:
-                raise _Stopped
-            self._process = StepProcess(
+    @property
+    def _container(self) -> Container:
+        assert isinstance(self._executor, Container), "an importer is another kind of attempt"
+        return self._executor
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return self._context.placeholders(self._task.display_name, self.path, self.number)
+
+    def _prepare(self) -> dict[str, Any]:
+        """Make the attempt's directories; the executor input that names them."""
+        self.directory.create(self._context.source)
+        paths = {
+            port: self._context.root.working_path(*self._place, safe(port))
+            for port in self._component.output_artifacts
+        }
+        for path in paths.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return executor_io.executor_input(self._component, self._inputs, self.directory, paths)
+
+    def _start(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Running:
+        """Start a process that `stop` and `kill` reach. Raises Stopped if they were called before."""
+        return self._begin(
+            lambda: StepProcess(
                 argv,
                 directory=self.directory.work,
                 environment=environment,
@@ -157,6 +174,14 @@ class Attempt:
                 masker=self._context.masker,
                 warm=self._context.warm,
             )
+        )
+
+    def _begin(self, start: Callable[[], Running]) -> Running:
+        """What ``start`` gives, within reach of `stop` and `kill`. Raises Stopped if they were called before."""
+        with self._lock:
+            if self._stopped is not None:
+                raise Stopped
+            self._process = start()
             return self._process
 
     def _install(self, argv: Sequence[str]) -> tuple[int, str]:
@@ -176,11 +201,14 @@ class Attempt:
         variables.update(PYTHONUNBUFFERED="1", JUPYTER_KFP_ENVIRONMENT="ready")
         if self._context.source is not None:
             variables["JUPYTER_KFP_SOURCE_DIR"] = str(self._context.source)
-        if isinstance(self._executor, Container):
-            variables.update(self._executor.env)
-        variables.update(self._context.secrets.get(self._component.executor or "", {}))
+        variables.update(self._own_variables())
         variables[MARK] = mark(self._context.run_id, self.path, self.number, os.environ)
         return variables
+
+    def _own_variables(self) -> dict[str, str]:
+        """What the pipeline itself sets in the step's environment."""
+        own = dict(self._executor.env) if isinstance(self._executor, Container) else {}
+        return own | dict(self._context.secrets.get(self._component.executor or "", {}))
 
     def _collect(self, code: int | None) -> Result:
         try:

@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_kfp.engine.masking import Masker
+from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.store.artifacts import ArtifactRoot
 
 if TYPE_CHECKING:
+    from jupyter_kfp.engine.containers.images import Images
     from jupyter_kfp.engine.warm.pool import WarmPool
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run, as its steps see it."""
+    """A run, as its steps see it.
+
+    ``images``: where some steps run in containers (see ``runner``), the images of the container engine;
+    ``image``: what takes the place of the compiler's default image there.
+    """
 
     run_id: str
     run_name: str
@@ -31,6 +37,9 @@ class RunContext:
     workspace: Path
     imports: Path
     warm: WarmPool | None = None
+    runner: Runner = Runner.PROCESS
+    images: Images | None = None
+    image: str | None = None
 
     @property
     def resource_name(self) -> str:

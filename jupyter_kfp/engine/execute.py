@@ -13,11 +13,13 @@ from pathlib import Path
 from types import FrameType
 
 from jupyter_kfp.engine import ir, secrets, support
+from jupyter_kfp.engine.containers.choice import open_images
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.engine.process import adopt_orphans
+from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.engine.supervisor import Supervisor
 from jupyter_kfp.engine.warm.imports import imports_of
 from jupyter_kfp.engine.warm.pool import WarmPool
@@ -61,6 +63,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     source = run.options.get("source_dir")
     source_dir = Path(source) if source else None
     values = secrets.load(source_dir)
+    runner = Runner(run.options.get("runner") or Runner.PROCESS)
     warm = WarmPool(run.id, directory / "warm.txt", imports_of(plan))
     supervisor = Supervisor(
         plan,
@@ -83,6 +86,9 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
                 if isinstance(executor, Container)
             },
             warm=warm,
+            runner=runner,
+            images=open_images(plan, runner, directory),
+            image=run.options.get("image"),
         ),
         directory=directory,
         max_parallel=run.options.get("max_parallel") or os.cpu_count() or 1,
@@ -93,7 +99,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
         recorder.begin_run(process)
         root.check()
         (directory / "workspace").mkdir(parents=True, exist_ok=True)
-        warning = support.ignored(plan)
+        warning = support.ignored(plan, runner)
         if warning:
             recorder.note(warning, kind="warning")
         supervisor.execute()

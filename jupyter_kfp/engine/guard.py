@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def _watch(reader: int, run_id: str) -> None:
     from jupyter_kfp.engine.process import kill_marked
 
     kill_marked(lambda marks: any(mark.startswith(f"{run_id}/") for mark in marks))
+    _remove_containers(run_id)
+
+
+def _remove_containers(run_id: str) -> None:
+    """Those of the run, if it had any: what looks for them loads a library that few runs need."""
+    from jupyter_kfp.store import location
+
+    directory = location.run_directory(run_id)
+    if (directory / "containers").exists():
+        command = [sys.executable, "-m", "jupyter_kfp.engine.containers.sweep", run_id]
+        subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, check=False)
 
 
 def _highest_descriptor() -> int:

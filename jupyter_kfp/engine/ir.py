@@ -29,6 +29,7 @@ from jupyter_kfp.engine.plan import (
     ParameterSource,
     ParameterSpec,
     Plan,
+    Resources,
     RetryPolicy,
     Selected,
     Task,
@@ -310,6 +311,28 @@ def _executor(spec: Spec, platform: PlatformConfig, label: str) -> Executor:
         config=config.config,
         timeout=config.timeout,
         ignored=ignored + config.ignored,
+        resources=_resources(resources),
+        pull_policy=config.pull_policy,
+        scratch=config.scratch,
+        labels=config.labels,
+    )
+
+
+def _resources(spec: Spec) -> Resources:
+    """Texts, or the numbers that KFP wrote before: cores, and memory in units of 10^9 bytes."""
+
+    def said(name: str, older: str, unit: str = "") -> str:
+        text, number = spec.get(name), spec.get(older)
+        return str(text) if text else f"{number:g}{unit}" if number else ""
+
+    accelerator = spec.get("accelerator") or {}
+    return Resources(
+        cpu=said("resourceCpuLimit", "cpuLimit"),
+        cpu_request=said("resourceCpuRequest", "cpuRequest"),
+        memory=said("resourceMemoryLimit", "memoryLimit", "G"),
+        memory_request=said("resourceMemoryRequest", "memoryRequest", "G"),
+        accelerator=str(accelerator.get("resourceType") or accelerator.get("type") or ""),
+        accelerators=str(accelerator.get("resourceCount") or accelerator.get("count") or ""),
     )
 
 

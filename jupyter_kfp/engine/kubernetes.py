@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_kfp.engine.plan import SecretVariable
+from jupyter_kfp.engine.plan import Scratch, SecretVariable
 
 _HONOURED = frozenset({"secretAsEnv", "configMapAsEnv", "activeDeadlineSeconds", "fieldPathAsEnv"})
 # The fields of a pod that the IR itself fills, as Kubernetes' downward API names them.
@@ -45,6 +45,9 @@ class ExecutorConfig:
     timeout: float | None = None
     ignored: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    pull_policy: str = ""
+    scratch: tuple[Scratch, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,22 @@ def _executor(config: Mapping[str, Any]) -> ExecutorConfig:
         timeout=float(deadline) if deadline else None,
         ignored=tuple(sorted(ignored)),
         env=env,
+        pull_policy=str(config.get("imagePullPolicy") or ""),
+        scratch=_scratch(config),
+        labels={str(name): str(value) for name, value in (metadata.get("labels") or {}).items()},
     )
+
+
+def _scratch(config: Mapping[str, Any]) -> tuple[Scratch, ...]:
+    """The empty directories, shared memory among them."""
+    found = [
+        Scratch(mount["mountPath"], str(mount.get("sizeLimit") or ""), mount.get("medium") == "Memory")
+        for mount in config.get("emptyDirMounts") or ()
+    ]
+    shared = config.get("enabledSharedMemory")
+    if shared:
+        found.append(Scratch(_SHARED_MEMORY, str(shared.get("size") or ""), in_memory=True))
+    return tuple(found)
 
 
 def _options(key: str, value: Any) -> list[str]:

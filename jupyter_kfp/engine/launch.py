@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_kfp.engine import ir, parameters, secrets, support
+from jupyter_kfp.engine.containers import choice
+from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.engine.tree import outline
 from jupyter_kfp.errors import JupyterKfpError, UsageError
 from jupyter_kfp.store import liveness, location
@@ -42,13 +44,16 @@ class RunOptions:
     ``root``: the URL artifacts are kept under (a directory per run is made there); by default
     ``JUPYTER_KFP_ARTIFACT_ROOT``, else the pipeline's own ``defaultPipelineRoot``, else the home directory of
     the package. ``source_dir``: the notebook's directory, whose files steps see. ``max_parallel``: how many
-    steps run at once; by default as many as there are cores.
+    steps run at once; by default as many as there are cores. ``runner``: by default ``JUPYTER_KFP_RUNNER``, else
+    AUTO. ``image``: in containers, that of notebook steps which name none.
     """
 
     name: str | None = None
     root: str | None = None
     source_dir: Path | None = None
     max_parallel: int | None = None
+    runner: Runner | None = None
+    image: str | None = None
 
 
 @dataclass(slots=True)
@@ -82,13 +87,14 @@ def start(
     """Start a run of a compiled pipeline and return at once.
 
     Raises UsageError, before anything is recorded, if the IR cannot be read or cannot run here, if a
-    parameter is unknown, missing or of another type, or if a secret has no value; StoreError if the run
-    cannot be recorded.
+    parameter is unknown, missing or of another type, or if a secret has no value; ContainerError if steps are to
+    run in containers and no container engine answers; StoreError if the run cannot be recorded.
     """
     options = options or RunOptions()
     plan = ir.read(ir_text)
     checked = parameters.validate(plan.root.input_parameters, values or {})
-    support.check(plan)
+    runner, image = choice.decide(plan, options.runner or Runner.default(), options.image)
+    support.check(plan, runner)
     secrets.check(plan, secrets.load(options.source_dir), checked)
     if options.max_parallel is not None and options.max_parallel < 1:
         raise UsageError(f"At least one step must run at a time, not {options.max_parallel}.")
@@ -103,6 +109,8 @@ def start(
         origin=origin or Origin(),
         options={
             "max_parallel": options.max_parallel,
+            "runner": runner.value,
+            "image": image,
             "source_dir": str(options.source_dir.absolute()) if options.source_dir else None,
         },
     )

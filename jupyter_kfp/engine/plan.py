@@ -186,8 +186,32 @@ class SecretVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What a container may use, as Kubernetes writes it (texts may hold placeholders); empty where nothing is said."""
+
+    cpu: str = ""
+    cpu_request: str = ""
+    memory: str = ""
+    memory_request: str = ""
+    accelerator: str = ""
+    accelerators: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """An empty directory of a container's own; ``size`` as Kubernetes writes it, of one ``in_memory``."""
+
+    path: str
+    size: str = ""
+    in_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
-    """An executor that is a command in an image. ``ignored`` names options only a cluster can honour."""
+    """An executor that is a command in an image.
+
+    ``ignored`` names the options that are for a container or a cluster: a process of this machine has none of them.
+    """
 
     image: str
     command: tuple[str, ...]
@@ -197,6 +221,10 @@ class Container:
     config: tuple[SecretVariable, ...] = ()
     timeout: float | None = None
     ignored: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    pull_policy: str = ""
+    scratch: tuple[Scratch, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

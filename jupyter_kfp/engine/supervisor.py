@@ -22,7 +22,7 @@ from jupyter_kfp.engine.book import Book, not_taken, skipped, summary
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import attempt_directory
-from jupyter_kfp.engine.importing import Import
+from jupyter_kfp.engine.kinds import attempt_class
 from jupyter_kfp.engine.plan import Container, Importer, Plan
 from jupyter_kfp.engine.scheduler import Action, Close, End, Scheduler, Start
 from jupyter_kfp.engine.tree import Spot, Tree, should_run
@@ -211,7 +211,7 @@ class Supervisor:
         progress.attempts += 1
         directory = attempt_directory(self._directory, path, progress.attempts)
         self._record_start(path, progress, str(directory.base), str(directory.log))
-        attempt = (Import if isinstance(executor, Importer) else Attempt)(
+        attempt = attempt_class(executor, self._context.runner)(
             self._context,
             spot.task,
             self._plan.component(spot.task),

@@ -11,6 +11,7 @@ from pathlib import Path
 from jupyter_kfp.engine import lightweight
 from jupyter_kfp.engine.commands import find_program
 from jupyter_kfp.engine.plan import Container, Dag, OtherExecutor, Plan, Task
+from jupyter_kfp.engine.runner import Runner, in_container
 from jupyter_kfp.errors import JupyterKfpError, UsageError
 
 # Images that are nothing but Python: this machine's Python stands in for them.
@@ -23,9 +24,11 @@ _VOLUME_IMAGES = {
 
 # Where the compiler leaves how long a result may be reused. Its own constant would bring the whole compiler.
 _CACHE_TTL = "JUPYTER_KFP_CACHE_TTL"
+# What a container of this machine honours, and a process does not.
+_IN_CONTAINERS = frozenset({"cpu", "memory", "gpu", "image_pull_policy", "shm", "empty_dir", "labels"})
 
 
-def check(plan: Plan) -> None:
+def check(plan: Plan, runner: Runner = Runner.PROCESS) -> None:
     """Raise UsageError if the plan holds something that cannot run here, naming it and the task."""
     for path, task in _tasks(plan, plan.dag):
         match plan.executor(task):
@@ -34,7 +37,9 @@ def check(plan: Plan) -> None:
                     f"The task {path!r} is a {kind}: it runs in a cloud service, not on this machine."
                 )
             case Container() as container:
-                _check_command(path, container)
+                _check_image(path, container)
+                if not in_container(runner, container):
+                    _check_command(path, container)
 
 
 def _tasks(plan: Plan, dag: Dag, prefix: str = "") -> Iterator[tuple[str, Task]]:
@@ -46,16 +51,19 @@ def _tasks(plan: Plan, dag: Dag, prefix: str = "") -> Iterator[tuple[str, Task]]
             yield from _tasks(plan, inner, f"{prefix}{key}.")
 
 
-def _check_command(path: str, container: Container) -> None:
+def _check_image(path: str, container: Container) -> None:
     if container.image in _VOLUME_IMAGES:
         raise UsageError(
             f"The task {path!r} {_VOLUME_IMAGES[container.image]}, which this machine does not have.",
             "Run the pipeline on a cluster.",
         )
+
+
+def _check_command(path: str, container: Container) -> None:
     if not container.command:
         raise UsageError(
             f"The task {path!r} has no command: what it does is inside the image {container.image!r}.",
-            "It can only run in a container.",
+            "It can only run in a container (`--runner container`), and needs Docker or Podman for that.",
         )
     python = lightweight.unwrap(container.command)
     program = (python.command if python else container.command)[0]
@@ -69,19 +77,27 @@ def _check_command(path: str, container: Container) -> None:
         raise UsageError(f"The task {path!r} cannot run: {error.message}", error.remedy) from error
 
 
-def ignored(plan: Plan) -> str:
-    """One sentence naming the options that have no effect on a process of this machine; empty if there are none.
+def ignored(plan: Plan, runner: Runner = Runner.PROCESS) -> str:
+    """What has no effect on a process or a container of this machine, a sentence for each; empty if there is nothing.
 
     Tasks that have the same options without effect are named together.
     """
-    together: dict[tuple[str, ...], list[str]] = {}
-    for path, names in _ignored(plan):
+    found: dict[str, dict[tuple[str, ...], list[str]]] = {"process": {}, "container": {}}
+    for path, place, names in _ignored(plan, runner):
         if names:
-            together.setdefault(names, []).append(path)
-    parts = [f"{', '.join(paths)}: {', '.join(names)}" for names, paths in together.items()]
+            found[place].setdefault(names, []).append(path)
+    parts = {
+        place: [f"{', '.join(paths)}: {', '.join(names)}" for names, paths in together.items()]
+        for place, together in found.items()
+    }
     if plan.ignored:
-        parts.append(f"the pipeline: {', '.join(plan.ignored)}")
-    return f"These options have no effect on a process of this machine: {'; '.join(parts)}." if parts else ""
+        place = "container" if runner is Runner.CONTAINER else "process"
+        parts[place].append(f"the pipeline: {', '.join(plan.ignored)}")
+    return " ".join(
+        f"These options have no effect on a {place} of this machine: {'; '.join(said)}."
+        for place, said in parts.items()
+        if said
+    )
 
 
 def _of_the_cache(task: Task, container: Container) -> Iterator[str]:
@@ -92,12 +108,15 @@ def _of_the_cache(task: Task, container: Container) -> Iterator[str]:
         yield "cache (for how long a result may be reused)"
 
 
-def _ignored(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _ignored(plan: Plan, runner: Runner) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Tasks, whether they are a process or a container, and their options without effect."""
     for path, task in _tasks(plan, plan.dag):
         executor = plan.executor(task)
-        if isinstance(executor, Container):
+        if isinstance(executor, Container) and in_container(runner, executor):
+            yield path, "container", (*(name for name in executor.ignored if name not in _IN_CONTAINERS), *_of_the_cache(task, executor))
+        elif isinstance(executor, Container):
             image = executor.image
             foreign = [f"image {image}"] if image and not _PLAIN_PYTHON.fullmatch(image) else []
-            yield path, (*foreign, *executor.ignored, *_of_the_cache(task, executor))
+            yield path, "process", (*foreign, *executor.ignored, *_of_the_cache(task, executor))
         elif plan.inner(task) is not None and task.retry.count:
-            yield path, ("retries of a group of tasks as a whole",)
+            yield path, "process", ("retries of a group of tasks as a whole",)
