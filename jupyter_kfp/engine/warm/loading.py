@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import sys
 import types
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
 
@@ -40,6 +40,9 @@ NOTEBOOKS = (
 )
 FUNCTIONS = ("kfp", "kfp.dsl.executor", "kfp.dsl.executor_main")
 
+# Compiles a grammar for internationalized addresses, for seconds; jsonschema imports it just in case.
+_GRAMMAR = "rfc3987_syntax"
+
 # The code of runtimes by their source, and those that are in it.
 _codes: dict[bytes, types.CodeType] = {}
 _known: set[str] = set()
@@ -51,11 +54,29 @@ def load(modules: Sequence[str]) -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     # The debugger has no reason to warn: nobody debugs here.
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _late(_GRAMMAR, "is_valid_syntax"):
         warnings.simplefilter("ignore")
         for module in modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def _late(module: str, function: str) -> Iterator[None]:
+    """Let whoever imports ``function`` from ``module`` get one that imports it when it is first called."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return getattr(importlib.import_module(module), function)(*arguments, **keywords)
+
+    if module in sys.modules or importlib.util.find_spec(module) is None:
+        yield
+        return
+    sys.modules[module] = late = types.ModuleType(module)
+    setattr(late, function, call)
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def prepare() -> None:
