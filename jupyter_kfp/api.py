@@ -37,9 +37,12 @@ def load(path: str | Path) -> LoadedPipeline:
     return LoadedPipeline(Path(path))
 
 
-def run(path: str | Path, /, **parameters: Json) -> Run:
-    """Load a notebook or compiled pipeline and run it on this machine, waiting for its end."""
-    return load(path).run(**parameters)
+def run(path: str | Path, /, *, runner: str | None = None, **parameters: Json) -> Run:
+    """Load a notebook or compiled pipeline and run it on this machine, waiting for its end.
+
+    ``runner``: "process", "container" or "auto" (see :meth:`LoadedPipeline.start`).
+    """
+    return load(path).run(runner=runner, **parameters)
 
 
 def submit(path: str | Path, /, options: Options | None = None, **parameters: Json) -> Run | Submission:
@@ -182,16 +185,34 @@ class LoadedPipeline:
 
         return graph_from_ir(self.compile(), states)
 
-    def start(self, parameters: Mapping[str, Json] | None = None, *, max_parallel: int | None = None) -> Run:
+    def start(
+        self,
+        parameters: Mapping[str, Json] | None = None,
+        *,
+        max_parallel: int | None = None,
+        runner: str | None = None,
+        image: str | None = None,
+    ) -> Run:
         """Start a run on this machine and return at once; it goes on if this process ends.
+
+        ``runner``: what runs steps, "process", "container" (Docker or Podman), or "auto": processes for what is
+        Python, containers for the rest where an engine answers. By default ``JUPYTER_KFP_RUNNER``, else "auto".
+        ``image``: in containers, the image of steps that name none.
 
         Raises:
             UsageError: a parameter is unknown, missing or of another type, or this machine lacks what
                 the pipeline needs.
+            JupyterKfpError: steps are to run in containers, and no container engine answers.
         """
         from jupyter_kfp.engine import launch
+        from jupyter_kfp.engine.runner import Runner
 
-        options = launch.RunOptions(source_dir=self.path.absolute().parent, max_parallel=max_parallel)
+        options = launch.RunOptions(
+            source_dir=self.path.absolute().parent,
+            max_parallel=max_parallel,
+            runner=None if runner is None else Runner.named(runner),
+            image=image,
+        )
         handle = launch.start(self.compile(), parameters or {}, origin=self._origin(), options=options)
         return Run(handle.id, handle)
 
@@ -203,9 +224,9 @@ class LoadedPipeline:
 
         return submit.submit(self.compile(), parameters, origin=self._origin(), options=options)
 
-    def run(self, /, **parameters: Json) -> Run:
-        """Run on this machine and wait for the end; Ctrl-C cancels. Parameters by name."""
-        started = self.start(parameters)
+    def run(self, /, *, runner: str | None = None, **parameters: Json) -> Run:
+        """Run on this machine and wait for the end; Ctrl-C cancels. Parameters by name, ``runner`` as of `start`."""
+        started = self.start(parameters, runner=runner)
         started.wait()
         return started
 

@@ -29,6 +29,7 @@ _USAGE = """\
 %kfp check [NOTEBOOK]                      what is wrong with the notebook as a pipeline
 %kfp preview [NOTEBOOK]                    its graph
 %kfp run [NOTEBOOK] [-p NAME=VALUE]...     run it as a pipeline on this machine; gives the Run
+         [--runner process|container|auto]  as processes, or in containers of Docker or Podman
 %kfp runs                                  the runs of this machine
 
 NOTEBOOK is the file on disk, saved; without it the notebook of this kernel is meant, where the front end
@@ -94,9 +95,9 @@ class PipelineMagics(Magics):
         from jupyter_kfp.api import parse_parameters
         from jupyter_kfp.views.notebook import NotebookWatch
 
-        pairs, rest = _parameter_flags(words)
+        pairs, runner, rest = _run_flags(words)
         loaded = self._notebook(rest)
-        run = loaded.start(parse_parameters(loaded.compile(), pairs))
+        run = loaded.start(parse_parameters(loaded.compile(), pairs), runner=runner)
         with NotebookWatch(tasks=run.steps) as watch:
             run.wait(watch)
         return run
@@ -141,8 +142,10 @@ class PipelineMagics(Magics):
         )
 
 
-def _parameter_flags(words: list[str]) -> tuple[list[str], list[str]]:
+def _run_flags(words: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """The parameters, the runner, and the other words."""
     pairs: list[str] = []
+    runner: str | None = None
     rest: list[str] = []
     left = iter(words)
     for word in left:
@@ -151,11 +154,13 @@ def _parameter_flags(words: list[str]) -> tuple[list[str], list[str]]:
             if pair is None:
                 raise MagicUsageError(f"{word} needs NAME=VALUE.")
             pairs.append(pair)
+        elif word.partition("=")[0] == "--runner":
+            runner = word.partition("=")[2] or next(left, "")
         elif word.startswith("-"):
             raise MagicUsageError(f"%kfp run has no option {word}.\n{_USAGE}")
         else:
             rest.append(word)
-    return pairs, rest
+    return pairs, runner, rest
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

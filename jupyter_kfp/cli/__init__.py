@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import diff, export, imports, notebooks, profiles, runs, schedule, submit
+from jupyter_kfp.cli import diff, export, image, imports, notebooks, profiles, runs, schedule, submit
 
 __all__ = ["main"]
 
@@ -37,6 +37,7 @@ for _command in (
     notebooks.check,
     notebooks.compile_,
     export.export,
+    image.image,
     notebooks.graph,
     diff.diff,
     imports.import_,

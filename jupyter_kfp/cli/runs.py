@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 @click.option(
     "--max-parallel", type=click.IntRange(min=1), help="How many steps run at once; the cores by default."
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["auto", "process", "container"]),
+    help="Run steps as processes or in containers (Docker, Podman); auto: in containers what is not Python.",
+)
+@click.option("--image", help="In containers: image of steps that name none.")
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on.")
 @AS_JSON
 @explained
@@ -42,6 +48,8 @@ def run(
     pairs: tuple[str, ...],
     params_file: Path | None,
     max_parallel: int | None,
+    runner: str | None,
+    image: str | None,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -51,7 +59,8 @@ def run(
     loaded = load(notebook)
     text = loaded.compile()
     warn(loaded)
-    started = loaded.start(parameters_of(text, pairs, params_file), max_parallel=max_parallel)
+    values = parameters_of(text, pairs, params_file)
+    started = loaded.start(values, max_parallel=max_parallel, runner=runner, image=image)
     if detach:
         if as_json:
             print_json(started.as_dict())

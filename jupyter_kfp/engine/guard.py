@@ -60,7 +60,10 @@ def _remove_containers(run_id: str) -> None:
     directory = location.run_directory(run_id)
     if (directory / "containers").exists():
         command = [sys.executable, "-m", "jupyter_kfp.engine.containers.sweep", run_id]
-        subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, check=False)
+        with (directory / "engine.log").open("ab") as log:
+            subprocess.run(
+                command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+            )
 
 
 def _highest_descriptor() -> int:

@@ -30,13 +30,17 @@ class Runner(str, Enum):
 
     @classmethod
     def default(cls, environment: Mapping[str, str] = os.environ) -> Runner:
-        """What ``JUPYTER_KFP_RUNNER`` says, else AUTO. Raises UsageError if that is none."""
-        name = environment.get(VARIABLE) or cls.AUTO.value
+        """What ``JUPYTER_KFP_RUNNER`` says, else AUTO. Raises UsageError if that is no runner."""
+        return cls.named(environment.get(VARIABLE) or cls.AUTO.value)
+
+    @classmethod
+    def named(cls, name: str) -> Runner:
+        """The runner of this name. Raises UsageError if there is none."""
         try:
             return cls(name)
         except ValueError:
             names = ", ".join(runner.value for runner in cls)
-            raise UsageError(f"{VARIABLE} is {name!r}.", f"Take one of {names}.") from None
+            raise UsageError(f"There is no runner {name!r}.", f"Take one of {names}.") from None
 
 
 def in_container(runner: Runner, executor: Executor | None) -> bool:

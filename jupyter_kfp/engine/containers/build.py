@@ -44,10 +44,7 @@ def containerfile(base: str, packages: Sequence[str], *, version: str, arguments
         # A distribution's Python is ours alone in here.
         "ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1",
         *(f"ARG {name}" for name in arguments),
-        f"RUN python3 -m pip install --no-cache-dir --no-compile {install}",
-        # Any user may be told to run it.
-        "RUN python3 -m compileall -q -j 0 \"$(python3 -c 'import papermill, pathlib; "
-        "print(pathlib.Path(papermill.__file__).parent.parent)')\" || true",
+        f"RUN python3 -m pip install --no-cache-dir {install}",
     ]
     return "\n".join(lines) + "\n"
 
