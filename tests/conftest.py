@@ -18,7 +18,12 @@ _PLACES = {
     "JUPYTER_KFP_HOME": "kfp",
     "JUPYTER_RUNTIME_DIR": "runtime",
 }
-_SETTINGS = ("JUPYTER_KFP_ARTIFACT_ROOT", "JUPYTER_KFP_NO_PICKLE", "JUPYTER_KFP_STORE_URL", "KF_PIPELINES_DEFAULT_IMAGE")
+_SETTINGS = (
+    "JUPYTER_KFP_ARTIFACT_ROOT",
+    "JUPYTER_KFP_NO_PICKLE",
+    "JUPYTER_KFP_STORE_URL",
+    "KF_PIPELINES_DEFAULT_IMAGE",
+)
 _HOME = pytest.StashKey[Path]()
 
 # A random example that fails in CI says nothing about the change under test; it is found at somebody's desk.
@@ -36,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[variable] = str(home / name)
     for variable in _SETTINGS:
         os.environ.pop(variable, None)
+    # A step is to be executed because a test runs it, whatever an earlier one has left.
+    os.environ["JUPYTER_KFP_CACHE"] = "0"
     # No test may depend on whether a container engine happens to run here.
     os.environ["JUPYTER_KFP_RUNNER"] = "process"
 

@@ -59,16 +59,24 @@ def safe(name: str) -> str:
 
 
 def link_entries(source: Path, target: Path) -> None:
-    """Symlinks in ``target`` to what a step may read in ``source``.
+    """Symlinks in ``target`` to what a step may read in ``source``."""
+    for entry in visible_entries(source):
+        (target / entry.name).symlink_to(entry.absolute())
+
+
+def visible_entries(source: Path) -> list[Path]:
+    """What a step may read in ``source``, the notebook's directory.
 
     Hidden entries (checkpoints, ``.env``), Python's caches and notebooks with their HTML are left out: they
     are the author's, not the pipeline's data. A source that does not exist gives nothing.
     """
     if not source.is_dir():
-        return
+        return []
     entries = list(source.iterdir())
     notebooks = {entry.stem for entry in entries if entry.suffix == ".ipynb"}
-    for entry in entries:
+
+    def is_visible(entry: Path) -> bool:
         own_output = entry.suffix == ".ipynb" or (entry.suffix == ".html" and entry.stem in notebooks)
-        if not (entry.name.startswith(".") or entry.name == "__pycache__" or own_output):
-            (target / entry.name).symlink_to(entry.absolute())
+        return not (entry.name.startswith(".") or entry.name == "__pycache__" or own_output)
+
+    return [entry for entry in entries if is_visible(entry)]

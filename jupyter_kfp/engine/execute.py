@@ -12,7 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from jupyter_kfp.engine import ir, secrets, support
+from jupyter_kfp.engine import ir, reuse, secrets, support
+from jupyter_kfp.engine.cache import Surroundings
 from jupyter_kfp.engine.containers.choice import open_images
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
@@ -20,7 +21,7 @@ from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.engine.process import adopt_orphans
 from jupyter_kfp.engine.runner import Runner
-from jupyter_kfp.engine.supervisor import Supervisor
+from jupyter_kfp.engine.supervisor import Cache, Supervisor
 from jupyter_kfp.engine.warm.imports import imports_of
 from jupyter_kfp.engine.warm.pool import WarmPool
 from jupyter_kfp.errors import JupyterKfpError
@@ -93,6 +94,13 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
         directory=directory,
         max_parallel=run.options.get("max_parallel") or os.cpu_count() or 1,
         changed=ring,
+        cache=Cache(
+            find=store.cached if run.options.get("cache", True) else lambda _key: [],
+            surroundings=Surroundings(source_dir, Path(file) if (file := run.options.get("file")) else None),
+            config=values.config,
+            downloads=directory / "reused",
+        ),
+        earlier=reuse.earlier(store, run, directory / "reused"),
     )
     adopt_orphans()
     with closing(warm), _signals(supervisor.cancel):

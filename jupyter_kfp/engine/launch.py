@@ -14,12 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jupyter_kfp.engine import ir, parameters, secrets, support
+from jupyter_kfp.engine import cache, ir, parameters, secrets, support
+from jupyter_kfp.engine import resume as resuming
 from jupyter_kfp.engine.containers import choice
 from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.engine.tree import outline
@@ -45,7 +46,9 @@ class RunOptions:
     ``JUPYTER_KFP_ARTIFACT_ROOT``, else the pipeline's own ``defaultPipelineRoot``, else the home directory of
     the package. ``source_dir``: the notebook's directory, whose files steps see. ``max_parallel``: how many
     steps run at once; by default as many as there are cores. ``runner``: by default ``JUPYTER_KFP_RUNNER``, else
-    AUTO. ``image``: in containers, that of notebook steps which name none.
+    AUTO. ``image``: in containers, that of notebook steps which name none. ``cache``: whether results of earlier
+    runs may be used; also off where ``JUPYTER_KFP_CACHE`` is 0. ``file``: the file the pipeline was read from, which
+    is no data of its steps. ``from_step``: what comes before this step is taken from the last run that has it.
     """
 
     name: str | None = None
@@ -54,14 +57,18 @@ class RunOptions:
     max_parallel: int | None = None
     runner: Runner | None = None
     image: str | None = None
+    cache: bool = True
+    file: Path | None = None
+    from_step: str | None = None
 
 
 @dataclass(slots=True)
 class RunHandle:
-    """A run that this process started."""
+    """A run that this process started. ``after``: the last event before that."""
 
     id: str
     pid: int
+    after: int
     _process: subprocess.Popen[bytes] = field(repr=False)
     _doorbell: int | None = field(repr=False)
 
@@ -111,13 +118,41 @@ def start(
             "max_parallel": options.max_parallel,
             "runner": runner.value,
             "image": image,
+            "cache": options.cache and os.environ.get(cache.OFF) != "0",
+            "file": str(options.file.absolute()) if options.file else None,
             "source_dir": str(options.source_dir.absolute()) if options.source_dir else None,
         },
     )
     store = open_store()
     try:
+        if options.from_step is not None:
+            base = resuming.base_of(store, plan, checked, options.from_step)
+            new = replace(new, options={**new.options, "from": base.as_json()})
         store.create_run(new, outline(plan, plan.dag))
         return _spawn(store, run_id)
+    finally:
+        store.close()
+
+
+def resume(run_id: str, *, failed_too: bool = False) -> RunHandle:
+    """Let a run that was canceled or whose engine died go on where it stopped, and return at once.
+
+    It keeps its id, its pipeline as it was, its parameters, and all that is finished. ``failed_too``: a run that
+    failed may go on too, and what failed in it is tried again (`retry`). Raises UsageError if it cannot go on.
+    """
+    store = open_store()
+    try:
+        record = store.run(run_id)
+        resuming.check(record, failed_too=failed_too)
+        plan = ir.read(store.ir(record.id))
+        source = record.options.get("source_dir")
+        secrets.check(plan, secrets.load(Path(source) if source else None), record.parameters)
+        me = liveness.process_id(os.getpid())
+        assert me is not None, "this process exists"
+        last = store.last_event(record.id)
+        known = {task.path for task in outline(plan, plan.dag)}
+        store.reopen(record.id, me, known, failed_too=failed_too)
+        return _spawn(store, record.id, after=last)
     finally:
         store.close()
 
@@ -130,7 +165,7 @@ def _root(given: str | None, run_id: str) -> str:
     return f"{given.rstrip('/')}/{run_id}"
 
 
-def _spawn(store: Store, run_id: str) -> RunHandle:
+def _spawn(store: Store, run_id: str, *, after: int = 0) -> RunHandle:
     """Start the engine process of a run, in a session of its own."""
     _reap()
     directory = location.run_directory(run_id)
@@ -140,7 +175,7 @@ def _spawn(store: Store, run_id: str) -> RunHandle:
         location.URL_VARIABLE: location.store_url(),
     }
     try:
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         with engine_log(run_id).open("ab") as log:
             reader, writer = os.pipe()
             try:
@@ -166,7 +201,7 @@ def _spawn(store: Store, run_id: str) -> RunHandle:
     identity = liveness.process_id(process.pid)
     if identity is not None:
         store.recorder(run_id).set_process(identity)
-    return RunHandle(run_id, process.pid, process, reader)
+    return RunHandle(run_id, process.pid, after, process, reader)
 
 
 def _reap() -> None:
@@ -187,6 +222,7 @@ def follow(run: RunHandle | str, *, after: int = 0) -> Iterator[RunEvent]:
     store = open_store()
     try:
         run_id = run.id if isinstance(run, RunHandle) else store.run(run).id
+        after = max(after, run.after) if isinstance(run, RunHandle) else after
         wakes = _wakes(store, run) if isinstance(run, RunHandle) else _polls(store, run_id)
         for _wake in wakes:
             for event in store.events(run_id, after=after):

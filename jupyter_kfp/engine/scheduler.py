@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from jupyter_kfp.store.records import State
@@ -21,18 +21,20 @@ class Node:
     """A task as the scheduler sees it.
 
     ``waits_for_all``: it begins once its upstream has ended, however that was. ``always``: and even if the run
-    was canceled meanwhile. ``is_box``: it holds other tasks, and needs no slot.
+    was canceled meanwhile. ``is_box``: it holds other tasks, and needs no slot. ``instant``: what it makes is
+    there already, so it needs none either.
     """
 
     upstream: Collection[str] = ()
     waits_for_all: bool = False
     always: bool = False
     is_box: bool = False
+    instant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin this task: a box is to be opened, any other task has a slot."""
+    """Begin this task: a box is to be opened, any other task that is not instant has a slot."""
 
     task: str
 
@@ -125,7 +127,7 @@ class Scheduler:
 
     def finished(self, task: str, state: State) -> list[Action]:
         """A running task has ended (or a box, instead of being opened); frees its slot."""
-        if not self._nodes[task].is_box:
+        if self._needs_slot(task):
             self._free += 1
         return self.finished_paused(task, state)
 
@@ -136,6 +138,22 @@ class Scheduler:
         actions: list[Action] = []
         self._settle(task, state, actions)
         return self._dispatch(actions)
+
+    def queue(self, task: str) -> list[Action]:
+        """An instant task has begun, but is to be executed after all: it will begin once more, with a slot."""
+        assert self._states[task] is State.RUNNING
+        self._nodes[task] = replace(self._nodes[task], instant=False)
+        self._states[task] = State.PENDING
+        self._queue.append(task)
+        return self._dispatch([])
+
+    def is_instant(self, task: str) -> bool:
+        """Whether a task began without a slot."""
+        return self._nodes[task].instant
+
+    def _needs_slot(self, task: str) -> bool:
+        node = self._nodes[task]
+        return not (node.is_box or node.instant)
 
     def paused(self, task: str) -> list[Action]:
         """A running task waits for its next try; frees its slot."""
@@ -179,11 +197,11 @@ class Scheduler:
             box.backlog.append(task)
             return
         box.running += 1
-        if self._nodes[task].is_box:
+        if self._needs_slot(task):
+            self._queue.append(task)
+        else:
             self._states[task] = State.RUNNING
             actions.append(Start(task))
-        else:
-            self._queue.append(task)
 
     def _dispatch(self, actions: list[Action]) -> list[Action]:
         while self._free and self._queue:

@@ -32,6 +32,11 @@ class Values:
         found = ((wanted.variable, self.get(wanted)) for wanted in (*container.secrets, *container.config))
         return {name: value for name, value in found if value is not None}
 
+    def config(self, container: Container) -> dict[str, str]:
+        """The variables that a container's ConfigMaps become, which are no secrets."""
+        found = ((wanted.variable, self.get(wanted)) for wanted in container.config)
+        return {name: value for name, value in found if value is not None}
+
     def hidden(self, plan: Plan) -> list[str]:
         """The values that no log may show."""
         containers = (executor for executor in plan.executors.values() if isinstance(executor, Container))

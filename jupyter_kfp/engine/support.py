@@ -22,8 +22,6 @@ _VOLUME_IMAGES = {
     "argostub/deletepvc": "deletes a volume of a cluster (PersistentVolumeClaim)",
 }
 
-# Where the compiler leaves how long a result may be reused. Its own constant would bring the whole compiler.
-_CACHE_TTL = "JUPYTER_KFP_CACHE_TTL"
 # What a container of this machine honours, and a process does not.
 _IN_CONTAINERS = frozenset({"cpu", "memory", "gpu", "image_pull_policy", "shm", "empty_dir", "labels"})
 
@@ -100,23 +98,15 @@ def ignored(plan: Plan, runner: Runner = Runner.PROCESS) -> str:
     )
 
 
-def _of_the_cache(task: Task, container: Container) -> Iterator[str]:
-    """Wishes about reusing results: here every run executes every task."""
-    if task.cache_key:
-        yield "cache_key"
-    if _CACHE_TTL in container.env:
-        yield "cache (for how long a result may be reused)"
-
-
 def _ignored(plan: Plan, runner: Runner) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Tasks, whether they are a process or a container, and their options without effect."""
     for path, task in _tasks(plan, plan.dag):
         executor = plan.executor(task)
         if isinstance(executor, Container) and in_container(runner, executor):
-            yield path, "container", (*(name for name in executor.ignored if name not in _IN_CONTAINERS), *_of_the_cache(task, executor))
+            yield path, "container", tuple(name for name in executor.ignored if name not in _IN_CONTAINERS)
         elif isinstance(executor, Container):
             image = executor.image
             foreign = [f"image {image}"] if image and not _PLAIN_PYTHON.fullmatch(image) else []
-            yield path, "process", (*foreign, *executor.ignored, *_of_the_cache(task, executor))
+            yield path, "process", (*foreign, *executor.ignored)
         elif plan.inner(task) is not None and task.retry.count:
             yield path, "process", ("retries of a group of tasks as a whole",)

@@ -3,7 +3,7 @@
 ::
 
     <home>/store.sqlite                       the default database
-    <home>/runs/<run id>/                     logs and working directories of a run
+    <home>/runs/<run id>/                     logs and working directories of a run; ``lock`` is its engine's
     <home>/artifacts/<run id>/<task>/<n>/...  artifacts, n being the attempt that made them
     <home>/environments/                      cached environments of steps with packages
 

@@ -136,9 +136,15 @@ class RunRecorder:
             self._task_ids.update((row.path, row.id) for row in rows)
 
     def forget_tasks(self, paths: Iterable[str]) -> None:
-        """These tasks are no part of the run any more: a loop has other items than in an earlier try."""
+        """These tasks are no part of the run any more, nor are those that are PENDING now that all others have ended.
+
+        A loop has other items than in an earlier try.
+        """
+        pending = select(schema.Task.id).where(
+            schema.Task.run_id == self._run_id, schema.Task.state == State.PENDING
+        )
         with self._writing() as session:
-            numbers = [self._task(session, path) for path in paths]
+            numbers = [*session.scalars(pending), *(self._task(session, path) for path in paths)]
             for some in convert.portions(numbers):
                 session.execute(delete(schema.Task).where(schema.Task.id.in_(some)))
 

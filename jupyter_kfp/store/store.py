@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from jupyter_kfp.errors import UsageError
@@ -84,6 +84,12 @@ class Store:
             return records
         return [task for task in records if task.kind is TaskKind.TASK or task.failure is not None]
 
+    def states(self, run_id: str) -> dict[str, State]:
+        """The states of the tasks and groups of a run, by path."""
+        query = select(schema.Task.path, schema.Task.state).where(schema.Task.run_id == run_id)
+        with self._database.reading() as session:
+            return {path: state for path, state in session.execute(query)}  # noqa: C416 (a result is no mapping)
+
     def task(self, run_id: str, path: str) -> TaskRecord:
         """One task of a run by its path. Raises UsageError naming the tasks there are."""
         tasks = self.tasks(run_id)
@@ -107,6 +113,12 @@ class Store:
         )
         with self._database.reading() as session:
             return [convert.run_event(row) for row in session.scalars(query)]
+
+    def last_event(self, run_id: str) -> int:
+        """The id of the newest line of a run's history; 0 if there is none."""
+        query = select(func.max(schema.HistoryEvent.id)).where(schema.HistoryEvent.run_id == run_id)
+        with self._database.reading() as session:
+            return session.scalar(query) or 0
 
     def create_run(self, new: NewRun, tasks: Iterable[NewTask]) -> RunRecord:
         """Add a run and its tasks, all PENDING."""

@@ -34,6 +34,8 @@ HONOURED: dict[str, Any] = {
         {"name": "conf", "key": "mode", "env": "MODE"},
         {"name": "settings", "mount_path": "/etc/conf"},
     ],
+    "cache": "24h",
+    "cache_key": "k",
     "display_name": "All of it",
     "outputs": {"seen": "dict"},
 }
@@ -46,8 +48,6 @@ NAMED: dict[str, tuple[Any, str]] = {
     "memory_request": ("2G", "memory"),
     "gpu": (1, "gpu"),
     "accelerator": ("amd.com/gpu", "gpu"),
-    "cache": ("24h", "cache (for how long a result may be reused)"),
-    "cache_key": ("k", "cache_key"),
     "volume": ("claim=/data", "volume"),
     "empty_dir": ("/scratch:1Gi", "empty_dir"),
     "shm": ("1Gi", "shm"),

@@ -3,7 +3,6 @@ import re
 import pytest
 import yaml
 
-from jupyter_kfp.compiler import names
 from jupyter_kfp.engine import ir, support
 from jupyter_kfp.errors import UsageError
 from tests.unit.engine.building import pipeline, shell, task
@@ -46,15 +45,6 @@ def test_options_are_named_as_they_are_spelled() -> None:
     assert support.ignored(ir.read(yaml.safe_dump_all([ir_document, platform]))) == (
         "These options have no effect on a process of this machine: "
         "a: empty_dir, labels, shm; the pipeline: experiment, service_account."
-    )
-
-
-def test_wishes_about_reusing_results_are_listed() -> None:
-    container = {**shell("x"), "env": [{"name": names.CACHE_TTL_VARIABLE, "value": "60"}]}
-    wish = {"enableCache": True, "cacheKey": "k"}
-    assert support.ignored(ir.read(pipeline({"a": task(container, cachingOptions=wish)}))) == (
-        "These options have no effect on a process of this machine: "
-        "a: cache_key, cache (for how long a result may be reused)."
     )
 
 
