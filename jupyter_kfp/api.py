@@ -192,16 +192,20 @@ class LoadedPipeline:
         max_parallel: int | None = None,
         runner: str | None = None,
         image: str | None = None,
+        cache: bool = True,
+        from_step: str | None = None,
     ) -> Run:
         """Start a run on this machine and return at once; it goes on if this process ends.
 
         ``runner``: what runs steps, "process", "container" (Docker or Podman), or "auto": processes for what is
         Python, containers for the rest where an engine answers. By default ``JUPYTER_KFP_RUNNER``, else "auto".
-        ``image``: in containers, the image of steps that name none.
+        ``image``: in containers, the image of steps that name none. ``cache``: whether steps may take the results
+        of earlier runs (off for all where ``JUPYTER_KFP_CACHE`` is 0). ``from_step``: what comes before this step
+        is taken from the last run that has it.
 
         Raises:
-            UsageError: a parameter is unknown, missing or of another type, or this machine lacks what
-                the pipeline needs.
+            UsageError: a parameter is unknown, missing or of another type, this machine lacks what
+                the pipeline needs, or no earlier run has what comes before ``from_step``.
             JupyterKfpError: steps are to run in containers, and no container engine answers.
         """
         from jupyter_kfp.engine import launch
@@ -212,6 +216,9 @@ class LoadedPipeline:
             max_parallel=max_parallel,
             runner=None if runner is None else Runner.named(runner),
             image=image,
+            cache=cache,
+            file=self.path,
+            from_step=from_step,
         )
         handle = launch.start(self.compile(), parameters or {}, origin=self._origin(), options=options)
         return Run(handle.id, handle)

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_kfp.api import LoadedPipeline
+    from jupyter_kfp.runs import Run
 
 _USAGE = """\
 %kfp check [NOTEBOOK]                      what is wrong with the notebook as a pipeline
 %kfp preview [NOTEBOOK]                    its graph
 %kfp run [NOTEBOOK] [-p NAME=VALUE]...     run it as a pipeline on this machine; gives the Run
          [--runner process|container|auto]  as processes, or in containers of Docker or Podman
+         [--no-cache] [--from STEP]        executing every step; taking what is before STEP from the last run
+%kfp resume RUN, %kfp retry RUN            go on with a run that was interrupted, or that failed
 %kfp runs                                  the runs of this machine
 
 NOTEBOOK is the file on disk, saved; without it the notebook of this kernel is meant, where the front end
@@ -48,7 +51,14 @@ class PipelineMagics(Magics):
         except ValueError as error:
             raise MagicUsageError(f"%kfp: {error}") from None
         command, *rest = words or ["help"]
-        commands = {"check": self._check, "preview": self._preview, "run": self._run, "runs": self._runs}
+        commands = {
+            "check": self._check,
+            "preview": self._preview,
+            "run": self._run,
+            "runs": self._runs,
+            "resume": self._resume,
+            "retry": self._retry,
+        }
         if command not in commands:
             if command not in {"help", "-h", "--help"}:
                 raise MagicUsageError(f"%kfp has no command {command!r}.\n{_USAGE}")
@@ -93,14 +103,20 @@ class PipelineMagics(Magics):
 
     def _run(self, words: list[str]) -> Any:
         from jupyter_kfp.api import parse_parameters
-        from jupyter_kfp.views.notebook import NotebookWatch
 
-        pairs, runner, rest = _run_flags(words)
+        pairs, options, rest = _run_flags(words)
         loaded = self._notebook(rest)
-        run = loaded.start(parse_parameters(loaded.compile(), pairs), runner=runner)
-        with NotebookWatch(tasks=run.steps) as watch:
-            run.wait(watch)
-        return run
+        return _watched(loaded.start(parse_parameters(loaded.compile(), pairs), **options))
+
+    def _resume(self, words: list[str]) -> Any:
+        run = _named_run("resume", words)
+        run.resume()
+        return _watched(run)
+
+    def _retry(self, words: list[str]) -> Any:
+        run = _named_run("retry", words)
+        run.retry()
+        return _watched(run)
 
     def _runs(self, words: list[str]) -> None:
         from jupyter_kfp.store.store import open_store
@@ -142,25 +158,47 @@ class PipelineMagics(Magics):
         )
 
 
-def _run_flags(words: list[str]) -> tuple[list[str], str | None, list[str]]:
-    """The parameters, the runner, and the other words."""
+def _named_run(command: str, words: list[str]) -> Run:
+    from jupyter_kfp.runs import Run
+
+    if len(words) != 1:
+        raise MagicUsageError(f"write: %kfp {command} RUN. %kfp runs lists the runs there are.")
+    return Run(words[0])
+
+
+def _watched(run: Run) -> Run:
+    """Show how a run goes, to its end."""
+    from jupyter_kfp.views.notebook import NotebookWatch
+
+    with NotebookWatch(tasks=run.steps) as watch:
+        run.wait(watch)
+    return run
+
+
+def _run_flags(words: list[str]) -> tuple[list[str], dict[str, Any], list[str]]:
+    """The parameters, the options of `LoadedPipeline.start`, and the other words."""
     pairs: list[str] = []
-    runner: str | None = None
+    options: dict[str, Any] = {}
     rest: list[str] = []
     left = iter(words)
     for word in left:
+        flag, _, value = word.partition("=")
         if word in {"-p", "--parameter"}:
             pair = next(left, None)
             if pair is None:
                 raise MagicUsageError(f"{word} needs NAME=VALUE.")
             pairs.append(pair)
-        elif word.partition("=")[0] == "--runner":
-            runner = word.partition("=")[2] or next(left, "")
+        elif flag == "--runner":
+            options["runner"] = value or next(left, "")
+        elif flag == "--from":
+            options["from_step"] = value or next(left, "")
+        elif word == "--no-cache":
+            options["cache"] = False
         elif word.startswith("-"):
             raise MagicUsageError(f"%kfp run has no option {word}.\n{_USAGE}")
         else:
             rest.append(word)
-    return pairs, runner, rest
+    return pairs, options, rest
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

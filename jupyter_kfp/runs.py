@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kfp.errors import JupyterKfpError, UsageError
+from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store.records import ArtifactRecord, RunEvent, RunRecord, State, TaskRecord
 
 if TYPE_CHECKING:
@@ -142,15 +142,28 @@ class Run:
         launch.cancel(self.id)
 
     def retry(self) -> None:
-        """Have the cluster execute the failed tasks again, under the same id.
+        """Execute the failed tasks again, and those after them, under the same id; returns at once.
 
-        Raises UsageError if the run has not failed, or is of this machine.
+        What ended well stays. It is the pipeline as it was when the run began. Raises UsageError if the run has not
+        ended, or has ended well.
         """
-        if not self._on_cluster:
-            raise UsageError(f"Run {self.id} is of this machine.", "Run the pipeline again.")
-        from jupyter_kfp.remote import follow
+        if self._on_cluster:
+            from jupyter_kfp.remote import follow
 
-        follow.retry(self.id)
+            follow.retry(self.id)
+            return
+        from jupyter_kfp.engine import launch
+
+        self._handle = launch.resume(self.id, failed_too=True)
+
+    def resume(self) -> None:
+        """Go on with a run that was canceled or whose engine died, under the same id; returns at once.
+
+        All that is finished stays. Raises UsageError if the run has ended otherwise, or has not ended.
+        """
+        from jupyter_kfp.engine import launch
+
+        self._handle = launch.resume(self.id)
 
     def fetch_logs(self) -> None:
         """Bring what the steps of a run on a cluster have printed so far; nothing to do for other runs."""
@@ -264,11 +277,15 @@ class StepRun:
 
     @property
     def log(self) -> str:
-        """What the last attempt printed; empty before it began."""
-        if self.record.log is None:
+        """What the last attempt printed, of a cached step where it was executed; empty before it began."""
+        record = self.record
+        while record.log is None and record.reused_from is not None:
+            with _opened() as store:
+                record = store.task(*record.reused_from)
+        if record.log is None:
             return ""
         try:
-            return Path(self.record.log).read_text(encoding="utf-8", errors="replace")
+            return Path(record.log).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import diff, export, image, imports, notebooks, profiles, runs, schedule, submit
+from jupyter_kfp.cli import diff, export, image, imports, notebooks, profiles, resume, runs, schedule, submit
 
 __all__ = ["main"]
 
@@ -46,7 +46,8 @@ for _command in (
     runs.show_,
     runs.logs,
     runs.cancel,
-    runs.retry,
+    resume.resume,
+    resume.retry,
     submit.submit,
     submit.upload,
     schedule.schedule,

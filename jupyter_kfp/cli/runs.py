@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     help="Run steps as processes or in containers (Docker, Podman); auto: in containers what is not Python.",
 )
 @click.option("--image", help="In containers: image of steps that name none.")
+@click.option("--no-cache", is_flag=True, help="Execute every step, whatever earlier runs have left.")
+@click.option("--from", "from_step", metavar="STEP", help="Take what comes before STEP from the last run.")
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on.")
 @AS_JSON
 @explained
@@ -50,6 +52,8 @@ def run(
     max_parallel: int | None,
     runner: str | None,
     image: str | None,
+    no_cache: bool,
+    from_step: str | None,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -60,7 +64,19 @@ def run(
     text = loaded.compile()
     warn(loaded)
     values = parameters_of(text, pairs, params_file)
-    started = loaded.start(values, max_parallel=max_parallel, runner=runner, image=image)
+    started = loaded.start(
+        values,
+        max_parallel=max_parallel,
+        runner=runner,
+        image=image,
+        cache=not no_cache,
+        from_step=from_step,
+    )
+    follow_through(started, detach=detach, as_json=as_json)
+
+
+def follow_through(started: Run, *, detach: bool, as_json: bool) -> None:
+    """Show a run that has just been started to its end, and exit with the status that tells how that was."""
     if detach:
         if as_json:
             print_json(started.as_dict())
@@ -226,18 +242,6 @@ def logs(run_id: str, task: str | None) -> None:
     from jupyter_kfp.views.tables import logs_view
 
     show(logs_view(texts))
-
-
-@click.command()
-@click.argument("run_id", metavar="RUN")
-@explained
-def retry(run_id: str) -> None:
-    """Execute the failed tasks of RUN, which a cluster ran, again."""
-    from jupyter_kfp.runs import Run
-
-    found = Run(run_id)
-    found.retry()
-    click.echo(f"Run {found.id} goes on.", err=True)
 
 
 @click.command()
