@@ -72,11 +72,11 @@ class Run:
             return launch.show(self.id)
         if record.state.is_final:
             return record
-        from jupyter_kfp.remote import follow
+        from jupyter_kfp.remote import mirroring
 
         try:
             self.stale = None
-            return follow.refresh(self.id)
+            return mirroring.refresh(self.id)
         except JupyterKfpError as error:
             self.stale = str(error)
             return record
@@ -171,10 +171,10 @@ class Run:
             record = store.unchecked_run(self.id)
         if not _is_remote(record) or record.state.is_final:
             return
-        from jupyter_kfp.remote import follow
+        from jupyter_kfp.remote import mirroring
 
         try:
-            follow.refresh_logs(self.id)
+            mirroring.refresh_logs(self.id)
         except JupyterKfpError as error:
             self.stale = str(error)
 

@@ -58,9 +58,7 @@ class ArtifactRoot:
         uri = "/".join((self.url, *parts))
         if path.exists():
             with _explained(self.url):
-                filesystem, remote = _filesystem(uri)
-                filesystem.makedirs(remote.rpartition("/")[0], exist_ok=True)
-                filesystem.put(str(path), remote, recursive=path.is_dir())
+                upload(path, uri)
         return uri
 
     def check(self) -> None:
@@ -96,6 +94,18 @@ def local_path(uri: str) -> Path | None:
     return None if "://" in uri else Path(uri).expanduser().absolute()
 
 
+def upload(path: Path, uri: str) -> None:
+    """Put a file, or all files of a directory, at a URI.
+
+    One by one: where fsspec is given several, it takes the brackets in the path of a loop's task for a pattern.
+    """
+    filesystem, remote = _filesystem(uri)
+    for file in _files(path) if path.is_dir() else [path]:
+        target = f"{remote}/{file.relative_to(path).as_posix()}" if file != path else remote
+        filesystem.makedirs(target.rpartition("/")[0], exist_ok=True)
+        filesystem.put_file(str(file), target)
+
+
 def local_copy(uri: str, directory: Path) -> Path:
     """The artifact as a local path: itself if it is local, else copied into ``directory``."""
     path = local_path(uri)
@@ -104,8 +114,10 @@ def local_copy(uri: str, directory: Path) -> Path:
     target = directory / uri.rpartition("/")[2]
     with _explained(uri):
         filesystem, remote = _filesystem(uri)
-        directory.mkdir(parents=True, exist_ok=True)
-        filesystem.get(remote, str(target), recursive=filesystem.isdir(remote))
+        for file in filesystem.find(remote) if filesystem.isdir(remote) else [remote]:
+            copy = target / file[len(remote) :].strip("/") if file != remote else target
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            filesystem.get_file(file, str(copy))
     return target
 
 

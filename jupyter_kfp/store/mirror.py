@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jupyter_kfp.store import convert, schema
@@ -18,19 +18,33 @@ from jupyter_kfp.store.rows import history, task_row
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
 
+TRIED = "tried"
+"""The option of a run that says how often its tasks were tried before it was executed again, by path."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAttempt:
+    """A try at a task as it was seen. ``log``: the file that what it prints is copied to."""
+
+    number: int
+    state: State
+    started_at: datetime
+    ended_at: datetime | None = None
+    failure: Failure | None = None
+    directory: str = ""
+    log: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class SeenTask:
-    """A task as it was seen. ``log``: the file that what it prints is copied to, once it has begun."""
+    """A task as it was seen."""
 
     task: NewTask
     state: State
     started_at: datetime | None = None
     ended_at: datetime | None = None
     failure: Failure | None = None
-    attempts: int = 0
-    directory: str = ""
-    log: str = ""
+    attempts: tuple[SeenAttempt, ...] = ()
     inputs: Mapping[str, Json] = field(default_factory=dict)
     outputs: Mapping[str, Json] = field(default_factory=dict)
     artifacts: Mapping[str, Sequence[NewArtifact]] = field(default_factory=dict)
@@ -80,9 +94,21 @@ class Mirror:
             run.failure = convert.failure_json(seen.failure)
 
     def reopen(self) -> None:
-        """The run is executed again: it is RUNNING, and nobody wants it to end."""
+        """The run is executed again: it is RUNNING, and nobody wants it to end.
+
+        How often what has not ended well was tried so far goes into the run's options: those tries stay.
+        """
         with self._database.writing() as session:
             run = session.get_one(schema.Run, self._run_id)
+            tried = (
+                select(schema.Task.path, func.max(schema.Attempt.number))
+                .join(schema.Attempt)
+                .where(schema.Task.run_id == self._run_id)
+                .where(schema.Task.state.not_in([State.SUCCEEDED, State.CACHED]))
+                .group_by(schema.Task.path)
+            )
+            counts = {path: number for path, number in session.execute(tried)}  # noqa: C416 (as below)
+            run.options = {**run.options, TRIED: {**run.options.get(TRIED, {}), **counts}}
             run.state, run.ended_at, run.failure, run.cancel_requested_at = State.RUNNING, None, None, None
             session.add(history(self._run_id, "run", state=State.RUNNING, message="retried"))
 
@@ -108,18 +134,17 @@ class Mirror:
                 self._artifact(session, row.id, port, position, artifact, seen.ended_at)
 
     def _attempts(self, session: Session, row: schema.Task, seen: SeenTask) -> None:
-        for number in range(1, seen.attempts + 1):
-            last = number == seen.attempts
+        for attempt in seen.attempts:
             session.merge(
                 schema.Attempt(
                     task_id=row.id,
-                    number=number,
-                    state=seen.state if last else State.FAILED,
-                    directory=seen.directory,
-                    log=seen.log,
-                    started_at=seen.started_at,
-                    ended_at=seen.ended_at if last else seen.started_at,
-                    failure=convert.failure_json(seen.failure) if last else None,
+                    number=attempt.number,
+                    state=attempt.state,
+                    directory=attempt.directory,
+                    log=attempt.log,
+                    started_at=attempt.started_at,
+                    ended_at=attempt.ended_at,
+                    failure=convert.failure_json(attempt.failure),
                 )
             )
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from jupyter_kfp.engine import ir, launch
 from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store.artifacts import upload
 from jupyter_kfp.store.records import State, TaskKind, TaskRecord
 from jupyter_kfp.store.store import open_store
 from tests.kfp_server import nodes
@@ -84,9 +83,15 @@ class Executions:
     def log(self, run_id: str, pod_name: str) -> str | None:
         """What the pod of that name printed, or None."""
         extra = self._objects.extra(run_id)
-        for task in self._tasks(extra["engine"]) if "engine" in extra else ():
-            if nodes.pod(extra["workflow"], f"{task.path}/executor") == pod_name and task.log:
-                return Path(task.log).read_text(encoding="utf-8")
+        if "engine" not in extra:
+            return None
+        plan = ir.read(extra["ir"])
+        for task in self._tasks(extra["engine"]):
+            if task.kind is TaskKind.GROUP or not task.attempts:
+                continue
+            for place, attempt in zip(nodes.executors(plan, task), task.attempts, strict=False):
+                if nodes.pod(extra["workflow"], place) == pod_name:
+                    return Path(attempt.log).read_text(encoding="utf-8")
         return None
 
     def _tasks(self, engine: str) -> list[TaskRecord]:
@@ -125,6 +130,7 @@ class Executions:
         text = self._objects.extra(run_id)["ir"]
         plan = ir.read(text)
         root = body.get("runtime_config", {}).get("pipeline_root") or plan.pipeline_root or self._default_root
+        root = root.replace("minio://", "s3://", 1)  # KFP's name for its own S3-compatible store
         for task in self._tasks(engine):
             if (
                 task.path in done
@@ -135,17 +141,9 @@ class Executions:
                 continue
             done.add(task.path)
             place = f"{root.rstrip('/')}/{plan.name}/{run_id}/{task.key}/{uuid.uuid4()}"
-            if task.log:
-                _upload(Path(task.log), f"{place}/executor-logs")
+            for number, attempt in enumerate(task.attempts):
+                upload(Path(attempt.log), f"{place}/executor-logs-{number}")
             for port, made in task.output_artifacts.items() if task.state.is_success else ():
                 for artifact in made:
-                    _upload(Path(artifact.uri), f"{place}/{port}")
-
-
-def _upload(source: Path, target: str) -> None:
-    if not source.exists():
-        return
-    # KFP's name for its own S3-compatible store.
-    filesystem, path = fsspec.core.url_to_fs(target.replace("minio://", "s3://", 1))
-    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-    filesystem.put(str(source), path, recursive=source.is_dir())
+                    if Path(artifact.uri).exists():
+                        upload(Path(artifact.uri), f"{place}/{port}")

@@ -16,3 +16,17 @@ def small_spec() -> dict[str, Any]:
     """The same as the API takes it."""
     spec: dict[str, Any] = yaml.safe_load(small_text())
     return spec
+
+
+def in_loop(text: str, items: list[int]) -> str:
+    """The tasks of a pipeline, whose only parameter is ``item``, once per item."""
+    spec: dict[str, Any] = yaml.safe_load(text)
+    body = spec["root"]
+    spec["components"]["comp-loop"] = {"dag": body["dag"], "inputDefinitions": body["inputDefinitions"]}
+    loop = {
+        "componentRef": {"name": "comp-loop"},
+        "parameterIterator": {"itemInput": "item", "items": {"raw": str(items)}},
+        "taskInfo": {"name": "loop"},
+    }
+    spec["root"] = {"dag": {"tasks": {"loop": loop}}}
+    return yaml.safe_dump(spec)

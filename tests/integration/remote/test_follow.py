@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_kfp.errors import UsageError
-from jupyter_kfp.remote import follow, profiles
+from jupyter_kfp.remote import follow, mirroring, profiles
 from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.errors import Trouble, UnreachableError
 from jupyter_kfp.remote.http import Connection
@@ -18,6 +18,7 @@ from jupyter_kfp.runs import Run
 from jupyter_kfp.store.records import RunEvent, State
 from jupyter_kfp.store.store import Store, open_store
 from tests.integration.remote.conftest import FAST
+from tests.integration.remote.irs import in_loop
 from tests.kfp_server.process import Cluster
 from tests.unit.engine.building import pipeline, python, task
 
@@ -48,7 +49,7 @@ WAITS = pipeline({"slow": task(python("print('waiting', flush=True); time.sleep(
 def known(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cluster is the default, and asked again after short pauses."""
     profiles.save(profile)
-    monkeypatch.setattr(follow, "connect", lambda profile: Client(Connection(profile, patience=FAST)))
+    monkeypatch.setattr(mirroring, "connect", lambda profile: Client(Connection(profile, patience=FAST)))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_run_on_a_cluster_is_like_one_of_this_machine(cluster: Cluster, store:
     assert [task["state"] for task in document["tasks"]] == ["SUCCEEDED", "SUCCEEDED"]
     # Looking again changes nothing.
     before = len(store.events(run.id))
-    follow.refresh(run.id)
+    mirroring.refresh(run.id)
     assert len(store.events(run.id)) == before
 
 
@@ -97,8 +98,37 @@ def test_retrying_goes_on_under_the_same_id(cluster: Cluster, store: Store) -> N
     assert store.run(run.id).state is State.RUNNING
     assert run.wait().state is State.FAILED
     assert len(store.runs()) == 1
+    assert [(a.number, a.state) for a in store.task(run.id, "bad").attempts] == [
+        (1, State.FAILED),
+        (2, State.FAILED),
+    ]
     (asked,) = cluster.requests("POST", ":retry")
     assert run.id in asked["path"]
+
+
+def test_tries_are_told_apart_also_in_loops(store: Store, tmp_path: Path) -> None:
+    """Item n fails n times. All run at once, so that only Argo's ids tell whose tries are whose."""
+    code = (
+        f"tried = pathlib.Path({str(tmp_path)!r}, str(p['item']))\n"
+        "number = len(tried.read_text()) if tried.exists() else 0\n"
+        "tried.write_text('x' * (number + 1)); print('item', p['item'], 'try', number, flush=True)\n"
+        "sys.exit('not yet' if number < p['item'] else None)"
+    )
+    work = task(
+        python(code), inputs={"item": "$item"}, retryPolicy={"maxRetryCount": 3, "backoffDuration": "0s"}
+    )
+    run = Run(
+        submit(in_loop(pipeline({"work": work}, parameters={"item": "NUMBER_INTEGER"}), [0, 1, 2])).run_id
+    )
+    assert run.wait().state is State.SUCCEEDED
+    tasks = {path: step.record for path, step in run.steps.items()}
+    assert sorted(tasks) == ["loop.work[0]", "loop.work[1]", "loop.work[2]"]
+    for item in range(3):
+        attempts = tasks[f"loop.work[{item}]"].attempts
+        assert [a.state for a in attempts] == [State.FAILED] * item + [State.SUCCEEDED]
+        assert [a.failure.message if a.failure else None for a in attempts] == ["not yet"] * item + [None]
+        said = [Path(a.log).read_text().splitlines()[0] for a in attempts]
+        assert said == [f"item {item} try {number}" for number in range(item + 1)]
 
 
 def test_canceling_ends_it_on_the_cluster(cluster: Cluster) -> None:
