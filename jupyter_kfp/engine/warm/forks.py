@@ -21,7 +21,7 @@ def request(path: str, message: dict[str, Any], descriptors: tuple[int, int]) ->
         data = json.dumps(message).encode() + b"\n"
         sent = socket.send_fds(connection, [data[: 1 << 16]], list(descriptors))
         connection.sendall(data[sent:])
-        answer = connection.makefile("rb").readline()
+        answer = _line(connection)
     except BaseException:
         connection.close()
         raise
@@ -29,6 +29,14 @@ def request(path: str, message: dict[str, Any], descriptors: tuple[int, int]) ->
         connection.close()
         raise ConnectionResetError("the warm server is gone")
     return connection, int(json.loads(answer)["pid"])
+
+
+def _line(connection: socket.socket) -> bytes:
+    """One line and not a byte more: the word that the process has ended may be right behind it."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := connection.recv(1)):
+        line += byte
+    return line
 
 
 class Fork:

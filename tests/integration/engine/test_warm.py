@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
 
 from jupyter_kfp.engine.process import MARK, kill_marked
+from jupyter_kfp.engine.warm.forks import Fork, request
 from jupyter_kfp.engine.warm.imports import needs_imports
 from jupyter_kfp.engine.warm.pool import OFF, WarmPool, forkable
 from jupyter_kfp.runtime.payload import BOOT, pack
@@ -175,6 +178,18 @@ def test_the_mark_finds_a_fork_and_its_kernel(pool: WarmPool, tmp_path: Path) ->
     kill_marked(lambda marks: "warm-test/other/1" in marks)
     assert fork.wait() == -signal.SIGKILL
     assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_fork_may_end_before_its_number_is_read(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        answer = Thread(target=lambda: server.accept()[0].sendall(b'{"pid": 7}\n{"status": 3}\n'))
+        answer.start()
+        connection, pid = request(str(tmp_path / "s"), {}, (1, 2))
+        answer.join()
+    assert (pid, Fork(connection, pid).wait()) == (7, 3)
+    connection.close()
 
 
 def test_what_cannot_be_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
