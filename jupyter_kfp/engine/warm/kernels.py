@@ -84,6 +84,7 @@ class ForkProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork a kernel; it reads the connection file that the manager wrote."""
         if cmd[:3] != [sys.executable, "-m", "ipykernel_launcher"]:
+            sys.stderr.write(f"The kernel {cmd[0]} is started anew: only this Python's own can be forked.\n")
             return await super().launch_kernel(cmd, **kwargs)
         environment = dict(kwargs.get("env") or os.environ)
         message = {

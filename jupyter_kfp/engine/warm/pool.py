@@ -34,17 +34,33 @@ _FUNCTION = re.compile(r"printf \"%s\" \"\$0\" > \"\$program_path/ephemeral_comp
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that a fork can be: ``kind`` of server, and the part of its request that says what to run."""
+    """A command that a fork can be: ``kind`` of server, and the part of its request that says what to run.
+
+    ``file`` and ``source``: a module that is to be written before.
+    """
 
     kind: str
     executable: str
     message: Mapping[str, Any]
+    file: Path | None = None
+    source: str = ""
+
+
+def obstacle(environment: Mapping[str, str]) -> str | None:
+    """Why a process with this environment cannot be a fork, as the end of a sentence; None if it can."""
+    if os.environ.get(OFF) == "0":
+        return f"{OFF} is 0"
+    if sys.platform != "linux":
+        return f"forking is not safe on this system ({sys.platform})"
+    names = {*environment, *os.environ}
+    own = sorted(n for n in names if _AT_START.match(n) and environment.get(n) != os.environ.get(n))
+    if own:
+        return f"it has its own {', '.join(own)}, which is read when Python or a library starts"
+    return None
 
 
 def forkable(argv: Sequence[str], environment: Mapping[str, str], directory: Path) -> Command | None:
-    """The command as a fork, where it is one that a warm server can be and its environment allows it."""
-    if sys.platform != "linux" or os.environ.get(OFF) == "0" or _differs(environment):
-        return None
+    """The command as a fork, where it is one that a warm server can be."""
     match argv:
         case [executable, "-c", program, *arguments] if program.startswith("# jupyter_kfp step"):
             return Command(
@@ -54,10 +70,9 @@ def forkable(argv: Sequence[str], environment: Mapping[str, str], directory: Pat
             script
         ):
             place = directory / "ephemeral_component.py"
-            place.write_text(source, encoding="utf-8")
             path = ["--component_module_path", str(place)]
             module = {"kind": "module", "module": "kfp.dsl.executor_main", "arguments": [*path, *arguments]}
-            return Command("functions", _python(environment), module)
+            return Command("functions", _python(environment), module, place, source)
         case _:
             return None
 
@@ -67,11 +82,6 @@ def _python(environment: Mapping[str, str]) -> str:
     found = shutil.which("python3", path=environment.get("PATH"))
     own = Path(sys.executable)
     return sys.executable if found is None or Path(found).parent == own.parent else found
-
-
-def _differs(environment: Mapping[str, str]) -> bool:
-    names = {*environment, *os.environ}
-    return any(_AT_START.match(n) and environment.get(n) != os.environ.get(n) for n in names)
 
 
 class WarmPool:
@@ -85,6 +95,7 @@ class WarmPool:
         self._lock = threading.Lock()
         self._servers: dict[tuple[str, str], Future[_Server | None]] = {}
         self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._said: set[str] = set()
 
     def start(
         self, argv: Sequence[str], directory: Path, environment: Mapping[str, str], output: int
@@ -93,6 +104,12 @@ class WarmPool:
         command = forkable(argv, environment, directory)
         if command is None:
             return None
+        reason = obstacle(environment)
+        if reason is not None:
+            self._say(f"A step starts its own Python, because {reason}.")
+            return None
+        if command.file is not None:
+            command.file.write_text(command.source, encoding="utf-8")
         server = self._server(command.kind, command.executable)
         if self._modules and server is not None and self._is_loaded_or_needed(command):
             server = (
@@ -111,6 +128,14 @@ class WarmPool:
         except OSError:
             return None  # it died; the step starts by itself
         return Fork(connection, pid)
+
+    def _say(self, line: str) -> None:
+        """A line of the log, once."""
+        with self._lock:
+            if line not in self._said:
+                self._said.add(line)
+                with self._log.open("a", encoding="utf-8") as stream:
+                    stream.write(f"{line}\n")
 
     def _is_loaded_or_needed(self, command: Command) -> bool:
         """Whether a step is to be a fork of the server with its imports: it need not wait for what it has no use of."""

@@ -19,7 +19,7 @@ import pytest
 from jupyter_kfp.engine.process import MARK, kill_marked
 from jupyter_kfp.engine.warm.forks import Fork, request
 from jupyter_kfp.engine.warm.imports import needs_imports
-from jupyter_kfp.engine.warm.pool import OFF, WarmPool, forkable
+from jupyter_kfp.engine.warm.pool import OFF, WarmPool, obstacle
 from jupyter_kfp.runtime.payload import BOOT, pack
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
@@ -30,7 +30,9 @@ HEADER = "# jupyter_kfp step\n"
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPool]:
     pool = WarmPool(
-        "warm-test", tmp_path_factory.mktemp("warm") / "log.txt", ["numpy", "pandas", "matplotlib"]
+        "warm-test",
+        tmp_path_factory.mktemp("warm") / "log.txt",
+        ["numpy", "pandas", "pyarrow.parquet", "sklearn.model_selection", "joblib", "matplotlib"],
     )
     yield pool
     pool.close()
@@ -181,25 +183,106 @@ def test_the_mark_finds_a_fork_and_its_kernel(pool: WarmPool, tmp_path: Path) ->
 
 
 def test_a_fork_may_end_before_its_number_is_read(tmp_path: Path) -> None:
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(b'{"pid": 7}\n{"status": 3}\n')
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
-        answer = Thread(target=lambda: server.accept()[0].sendall(b'{"pid": 7}\n{"status": 3}\n'))
-        answer.start()
+        thread = Thread(target=answer, args=(server,))
+        thread.start()
         connection, pid = request(str(tmp_path / "s"), {}, (1, 2))
-        answer.join()
+        thread.join()
     assert (pid, Fork(connection, pid).wait()) == (7, 3)
     connection.close()
 
 
-def test_what_cannot_be_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    argv = [sys.executable, "-c", BOOT, "{}"]
-    assert forkable(argv, environment(), tmp_path) is not None
+def test_what_cannot_be_a_fork_starts_by_itself_and_the_log_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = WarmPool("warm-test", tmp_path / "log.txt")
+
+    def refused(argv: list[str], **variables: str) -> str:
+        (tmp_path / "log.txt").write_text("")
+        assert pool.start(argv, tmp_path, environment(**variables), 1) is None
+        return (tmp_path / "log.txt").read_text()
+
+    step = [sys.executable, "-c", BOOT, "{}"]
+    assert obstacle(environment()) is None
     for variables in ({"OMP_NUM_THREADS": "7"}, {"PYTHONPATH": "/somewhere"}, {"TZ": "Asia/Tokyo"}):
-        assert forkable(argv, environment(**variables), tmp_path) is None
-    assert forkable([sys.executable, "-c", "print(1)"], environment(), tmp_path) is None
+        name = next(iter(variables))
+        assert f"A step starts its own Python, because it has its own {name}, " in refused(step, **variables)
+    assert refused([sys.executable, "-c", "print(1)"]) == "", "nobody would expect it of this one"
+    for system in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
+        assert f"forking is not safe on this system ({system})" in refused(step)
+    monkeypatch.undo()
     monkeypatch.setenv(OFF, "0")
-    assert forkable(argv, environment(), tmp_path) is None
+    assert f"because {OFF} is 0" in refused(step)
+
+
+def test_another_kernel_starts_by_itself_and_the_log_says_so(
+    run: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    spec = {"argv": [str(other), "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "o"}
+    (tmp_path / "kernels/other").mkdir(parents=True)
+    (tmp_path / "kernels/other/kernel.json").write_text(json.dumps({**spec, "language": "python"}))
+    code, text = run(
+        "from jupyter_client.manager import start_new_kernel\n"
+        "manager, client = start_new_kernel(kernel_name='other')\n"
+        "print(client.execute_interactive('print(6 * 7)')['content']['status'])\n"
+        "client.stop_channels(); manager.shutdown_kernel(now=True)",
+        variables={"JUPYTER_PATH": str(tmp_path)},
+    )
+    assert (code, f"The kernel {other} is started anew" in text) == (0, True), text
+    assert "42\nok\n" in text
+
+
+def test_libraries_that_have_threads_of_their_own_work_in_forks(
+    run_step: Callable[..., dict[str, object]],
+) -> None:
+    notebook = run_step(
+        "import sys\nloaded = {'pandas', 'pyarrow', 'sklearn'} <= set(sys.modules)",
+        "import pandas as pd, pyarrow as pa, pyarrow.parquet as pq\n"
+        "frame = pd.DataFrame({'k': [1, 2] * 5000, 'v': range(10000)})\nframe.to_parquet('f.parquet')\n"
+        "table = pq.read_table('f.parquet', use_threads=True)\n"
+        "print(loaded, table.to_pandas(use_threads=True).groupby('k').v.sum().tolist())\n"
+        "print(pa.compute.sum(table['v']), table.group_by('k').aggregate([('v', 'sum')])['v_sum'].to_pylist())",
+        "from sklearn.ensemble import RandomForestClassifier\nfrom sklearn.model_selection import cross_val_score\n"
+        "model = RandomForestClassifier(4, n_jobs=2, random_state=0)\n"
+        "scores = cross_val_score(model, frame[['v']][:200], frame.k[:200], cv=2, n_jobs=2)\nprint(len(scores))",
+        "import numpy as np\nprint((np.ones((300, 300)) @ np.ones((300, 300)))[0, 0])",
+    )
+    assert printed(notebook).splitlines() == [
+        "True [24995000, 25000000]",
+        "49995000 [24995000, 25000000]",
+        "2",
+        "300.0",
+    ]
+
+
+def test_every_kernel_has_random_seeds_of_its_own(run_step: Callable[..., dict[str, object]]) -> None:
+    cell = "import numpy, random, uuid\nprint(random.random(), numpy.random.random(), uuid.uuid4())"
+    one, other = (printed(run_step(cell)).split() for _ in range(2))
+    assert len(one) == 3
+    assert not set(one) & set(other)
+
+
+def test_signals_and_asyncio_belong_to_the_step(run_step: Callable[..., dict[str, object]]) -> None:
+    notebook = run_step(
+        "import asyncio, os, signal\n"
+        "print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL)",
+        "got = []\nsignal.signal(signal.SIGUSR1, lambda *_: got.append('usr1'))\nos.kill(os.getpid(), signal.SIGUSR1)",
+        "process = await asyncio.create_subprocess_exec('sh', '-c', 'exit 3')\nprint(await process.wait(), got)",
+        "async def twice(x):\n    await asyncio.sleep(0)\n    return 2 * x\nprint(await asyncio.gather(*map(twice, range(3))))",
+    )
+    assert printed(notebook).splitlines() == ["True True", "3 ['usr1']", "[0, 2, 4]"]
 
 
 def test_a_python_without_the_package_starts_by_itself(tmp_path: Path) -> None:
@@ -221,6 +304,8 @@ def test_which_steps_wait_for_libraries(tmp_path: Path) -> None:
     assert needs_imports(step(tmp_path, "if True:\n    from sklearn.linear_model import Ridge"))
     assert not needs_imports(step(tmp_path, "import os, json", "x = 'import pandas'"))
     assert not needs_imports(["no json"])
+    unsafe = step(tmp_path, "import torch, tensorflow, jax", "import polars as pl, ray")
+    assert not needs_imports(unsafe), "libraries whose threads do not survive a fork are each step's own"
 
 
 def test_the_pool_leaves_nothing(tmp_path: Path) -> None:
