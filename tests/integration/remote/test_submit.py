@@ -9,7 +9,7 @@ import pytest
 
 import jupyter_kfp
 from jupyter_kfp.errors import JupyterKfpWarning, UsageError
-from jupyter_kfp.options import PipelineOptions
+from jupyter_kfp.options import PipelineOptions, StepOptions
 from jupyter_kfp.remote import package, profiles, trigger, versions
 from jupyter_kfp.remote.errors import ApiError, Trouble, UnreachableError
 from jupyter_kfp.remote.http import Connection
@@ -18,7 +18,8 @@ from jupyter_kfp.remote.submit import Options, submit
 from jupyter_kfp.store.store import Store, open_store
 from tests.integration.remote.test_preflight import free_port
 from tests.kfp_server.process import Cluster
-from tests.unit.compiler.cases import compiled, one_step
+from tests.unit.compiler import test_options
+from tests.unit.compiler.cases import Compiled, compiled, one_step
 from tests.unit.engine.building import pipeline, python, task
 
 PARAMETERS = pipeline(
@@ -228,3 +229,26 @@ def test_a_login_page_starts_nothing_and_remembers_nothing(cluster: Cluster, sto
         submit(PARAMETERS, {"n": 1})
     assert raised.value.trouble is Trouble.LOGIN_PAGE
     assert store.runs() == []
+
+
+def reached(cluster: Cluster, text: str) -> Compiled:
+    """The pipeline as the server got it."""
+    submit(text)
+    given = sent(cluster)["pipeline_spec"]
+    if "pipeline_spec" not in given:
+        given = {"pipeline_spec": given}
+    return Compiled("", given["pipeline_spec"], given.get("platform_spec", {}))
+
+
+@pytest.mark.parametrize("option", StepOptions.model_fields)
+def test_every_option_of_a_step_reaches_the_server(cluster: Cluster, option: str) -> None:
+    given, place, expected = test_options.PLACES[option]
+    found = place(reached(cluster, compiled(one_step(**given)).text))
+    assert found == expected
+
+
+@pytest.mark.parametrize("option", PipelineOptions.model_fields)
+def test_every_option_of_a_pipeline_reaches_the_server(cluster: Cluster, option: str) -> None:
+    value, place = test_options.PIPELINE_PLACES[option]
+    text = compiled(replace(one_step(), options=PipelineOptions(**{option: value}))).text
+    assert place(reached(cluster, text)) == value
