@@ -20,7 +20,8 @@ def request(path: str, message: dict[str, Any], descriptors: tuple[int, int]) ->
         connection.connect(path)
         data = json.dumps(message).encode() + b"\n"
         sent = socket.send_fds(connection, [data[: 1 << 16]], list(descriptors))
-        connection.sendall(data[sent:])
+        if data[sent:]:  # nothing more to say to one who may have answered and gone
+            connection.sendall(data[sent:])
         answer = _line(connection)
     except BaseException:
         connection.close()
