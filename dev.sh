@@ -5,6 +5,7 @@
 #   bash dev.sh test                lint, unit, integration and end-to-end tests, with coverage
 #   bash dev.sh test SUITE [ARG]... one of lint, unit, integration, e2e, benchmarks; ARGs go to pytest
 #   bash dev.sh setup               only make .venv, with all that development needs
+#   bash dev.sh containers          only make what the tests of steps in containers need (Debian, as root)
 #   bash dev.sh lock                choose the versions in tests/constraints.txt anew
 #
 # PYTHON names the interpreter to make .venv with; JUPYTER_KFP_VENV another place for it.
@@ -14,6 +15,7 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$root"
 venv="${JUPYTER_KFP_VENV:-$root/.venv}"
 constraints=tests/constraints.txt
+containers="$root/.containers"
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "dev.sh: $*"; exit 1; }
@@ -83,6 +85,97 @@ quickstart() {
     say "    jupyter kfp runs"
 }
 
+# --- Containers: what the tests of steps in containers need ---------------------------------------------------
+# Podman with a storage of its own in .containers, and images made of Debian's and Python's packages alone: tests ask
+# no registry. Nothing of the system's or the user's containers is touched. All of it is kept for the next time.
+
+podman_here() {
+    CONTAINERS_CONF="$containers/containers.conf" podman --root "$containers/store" --runroot "$containers/run" "$@"
+}
+
+# Why the tests of containers have to be left out here; empty where they can run.
+no_containers() {
+    if ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+        printf 'this is not Debian'
+    elif [ "$(id -u)" != 0 ]; then
+        printf 'only root can install Podman and make an image of Debian'
+    elif [ -n "${JUPYTER_KFP_NO_CONTAINERS:-}" ]; then
+        printf 'JUPYTER_KFP_NO_CONTAINERS is set'
+    fi
+}
+
+# Podman, and the image localhost/debian-python. Its own settings, because some sandboxes allow neither crun, raised
+# limits, a network of its own nor systemd's control groups.
+make_base() {
+    local suite
+    mkdir -p "$containers"
+    printf '%s\n' '[containers]' 'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]' 'netns = "host"' \
+        '[engine]' 'runtime = "runc"' 'cgroup_manager = "cgroupfs"' 'events_logger = "file"' >"$containers/containers.conf"
+    if ! { command -v podman && command -v runc && command -v mmdebstrap; } >/dev/null; then
+        say "Installing Debian's packages podman, runc and mmdebstrap."
+        apt-get -o DPkg::Lock::Timeout=300 update -q
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends \
+            podman runc mmdebstrap
+    fi
+    if podman_here image exists localhost/debian-python; then
+        return
+    fi
+    suite="$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")"
+    say "Making an image of Debian $suite with Python."
+    # A container's Python is ours alone; it trusts whom this machine trusts.
+    mmdebstrap --quiet --variant=minbase --include=python3,python3-pip,ca-certificates \
+        --customize-hook='rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED' \
+        --customize-hook='copy-in /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" - | podman_here import --quiet - localhost/debian-python
+    podman_here run --rm localhost/debian-python python3 -c 'print("containers run here")'
+}
+
+# The runtime image, by this package's own command, with what the gallery's notebooks import.
+make_runtime() {
+    local service packages
+    podman_here system service --time=0 "unix://$containers/build.sock" &
+    service=$!
+    for _ in $(seq 100); do
+        [ -S "$containers/build.sock" ] && break
+        sleep 0.1
+    done
+    mapfile -t packages < <("$venv/bin/python" -c '
+from importlib.metadata import version
+for name in ("pandas", "pyarrow", "scikit-learn", "skops", "matplotlib"): print("--package", f"{name}=={version(name)}", sep="\n")')
+    "$venv/bin/jupyter-kfp" image build --engine "unix://$containers/build.sock" \
+        --base localhost/debian-python "${packages[@]}" || { kill "$service"; return 1; }
+    kill "$service"
+    wait "$service" || true
+}
+
+# setup_containers EXTRA: the Python environment and, while that is being installed, the base image.
+setup_containers() {
+    local reason base key
+    reason="$(no_containers)"
+    if [ -n "$reason" ]; then
+        say "Tests of steps in containers are left out: $reason."
+        mkdir -p "$containers" && printf '%s\n' "$reason" >"$containers/unavailable"
+        setup dev
+        return
+    fi
+    key="$(cat dev.sh pyproject.toml "$constraints" jupyter_kfp/engine/containers/build.py | sha256sum)"
+    if [ -f "$containers/ready" ] && [ "$(cat "$containers/ready")" = "$key" ]; then
+        setup dev
+        return
+    fi
+    mkdir -p "$containers" && rm -f "$containers/ready" "$containers/unavailable"
+    (make_base) >"$containers/log.txt" 2>&1 &
+    base=$!
+    setup dev
+    say "Making the images for the tests of containers (log: .containers/log.txt)"
+    if ! wait "$base" || ! (make_runtime) >>"$containers/log.txt" 2>&1; then
+        tail -n 30 "$containers/log.txt" >&2
+        fail "Podman or its images could not be set up. JUPYTER_KFP_NO_CONTAINERS=1 leaves their tests out."
+    fi
+    printf '%s\n' "$key" >"$containers/ready"
+}
+
 run_tests() {
     local suite=${1:-} options=(--durations=15)
     case "$suite" in
@@ -99,7 +192,10 @@ run_tests() {
         ;;
     *) fail "there is no suite '$suite'; take lint, unit, integration, e2e or benchmarks." ;;
     esac
-    setup dev
+    case "$suite" in
+    "" | -* | integration) setup_containers ;;
+    *) setup dev ;;
+    esac
     PATH="$venv/bin:$PATH" exec "$venv/bin/python" -m pytest "${options[@]}" "$@"
 }
 
@@ -114,6 +210,7 @@ command=${1:-help}
 [ $# = 0 ] || shift
 case "$command" in
 setup) setup dev ;;
+containers) setup_containers ;;
 quickstart) quickstart "$@" ;;
 test) run_tests "$@" ;;
 lock) lock ;;

@@ -25,7 +25,7 @@ def build(
     """Build the image that `run --runner container` takes for steps which name none.
 
     It holds papermill and what else executing a notebook needs, in the versions that are installed here, so that no
-    step installs anything. pip's index is that of PIP_INDEX_URL.
+    step installs anything. The package index is that of PIP_INDEX_URL or uv's variables.
     """
     from importlib.metadata import version
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import site
 import subprocess
 import sys
 from importlib.metadata import distributions
@@ -23,6 +24,8 @@ def _install(arguments: list[str]) -> None:
         tools.insert(0, [found, *uv])
     for tool in tools:
         if not subprocess.run([*tool, *arguments], check=False).returncode:
+            if site.ENABLE_USER_SITE:  # where pip installs if it may not write elsewhere
+                site.addsitedir(site.getusersitepackages())
             importlib.invalidate_caches()
             return
     raise RuntimeError(f"cannot install {' '.join(arguments)}")

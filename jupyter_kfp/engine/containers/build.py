@@ -17,7 +17,16 @@ from jupyter_kfp.engine.environments import RUNTIME_PACKAGES
 from jupyter_kfp.errors import UsageError
 
 # Where pip gets packages from; a build must know it, a finished image need not.
-_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
+_INDEXES = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_INSECURE_HOST",
+)
 _SECRET = re.compile(r"://[^/@\s]+@")
 
 
@@ -32,19 +41,21 @@ def default_base() -> str:
 
 
 def containerfile(base: str, packages: Sequence[str], *, version: str, arguments: Sequence[str] = ()) -> str:
-    """How the image is made. ``packages``: pip requirements, besides what executing notebooks and components needs.
+    """How the image is made. ``packages``: pip requirements, besides what executing notebooks needs.
 
-    ``arguments``: names of build arguments. Versions are those of this environment.
+    ``arguments``: names of build arguments. Versions are those of this environment. uv installs, here and in steps
+    that have packages of their own: it is many times faster than pip.
     """
-    needed = [f"{name}=={metadata.version(name)}" for name in (*RUNTIME_PACKAGES, "kfp")]
+    needed = [f"{name}=={metadata.version(name)}" for name in RUNTIME_PACKAGES]
     install = " ".join(shlex.quote(package) for package in (*needed, *packages))
     lines = [
         f"FROM {base}",
         f'LABEL jupyter-kfp.version="{version}"',
-        # A distribution's Python is ours alone in here.
-        "ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1",
+        # A distribution's Python is ours alone in here. Certificates are the image's.
+        "ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore UV_BREAK_SYSTEM_PACKAGES=1 UV_NATIVE_TLS=1",
         *(f"ARG {name}" for name in arguments),
-        f"RUN python3 -m pip install --no-cache-dir {install}",
+        f"RUN python3 -m pip install -q --no-cache-dir uv=={metadata.version('uv')}",
+        f"RUN python3 -m uv pip install --system --no-cache --compile-bytecode {install}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -55,6 +66,8 @@ def index_arguments(environment: Mapping[str, str] = os.environ) -> dict[str, st
     Raises UsageError if one holds a password: an image's history shows the arguments it was built with.
     """
     found = {name: environment[name] for name in _INDEXES if environment.get(name)}
+    if "PIP_INDEX_URL" in found and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & found.keys():
+        found["UV_INDEX_URL"] = found["PIP_INDEX_URL"]
     for name, value in found.items():
         if _SECRET.search(value):
             raise UsageError(
