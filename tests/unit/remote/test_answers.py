@@ -37,7 +37,7 @@ _CALLS: list[Callable[[Client], object]] = [
 ]
 
 
-class _Answering(Connection):
+class Answering(Connection):
     """A connection whose every answer is the same."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
@@ -47,6 +47,9 @@ class _Answering(Connection):
     def once(self, method: str, path: str, **_more: Any) -> Any:
         return self._answer
 
+    def text(self, path: str, query: Any) -> str | None:
+        return None
+
 
 @pytest.mark.parametrize("call", _CALLS)
 @settings(max_examples=25)
@@ -54,7 +57,7 @@ class _Answering(Connection):
 def test_it_is_read_or_refused(call: Callable[[Client], object], answer: dict[str, Any]) -> None:
     refused: JupyterKfpError | None = None
     try:
-        call(Client(_Answering(answer)))
+        call(Client(Answering(answer)))
     except (ApiError, UnreachableError) as error:
         refused = error
     assert refused is None or refused.message
