@@ -1,13 +1,22 @@
 """Requests that meet faults, and credentials that expire."""
 
-from collections.abc import Callable
+import base64
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
+from jupyter_kfp.errors import UsageError
+from jupyter_kfp.remote import profiles
 from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.errors import ApiError, Trouble, UnreachableError
+from jupyter_kfp.remote.http import Connection
 from tests.integration.remote.irs import small_spec
 from tests.kfp_server.process import Cluster
 
@@ -119,6 +128,93 @@ def test_a_cookie(cluster: Cluster, connect: Connect, monkeypatch: pytest.Monkey
     cluster.control(auth={"mode": "cookie", "tokens": ["c1"]})
     monkeypatch.setenv("MY_COOKIE", "authservice_session=c1")
     assert connect(auth="cookie", secret_env="MY_COOKIE").health()
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A service account whose tokens are made here, numbered; and what was asked for each."""
+    asked: list[str] = []
+
+    class Tokens(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            assertion = parse_qs(body)["assertion"][0].split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(assertion + "=="))
+            asked.append(claims.get("target_audience") or claims["scope"])
+            token = f"google-{len(asked)}"
+            signed = ".".join(map(_base64, ('{"alg": "none"}', '{"exp": 4102444800, "iat": 0}', token)))
+            answer = {"access_token": token, "id_token": signed, "expires_in": 3600, "token_type": "Bearer"}
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Tokens)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made = subprocess.run(["openssl", "genrsa", "2048"], check=True, capture_output=True, text=True)
+    account = {
+        "type": "service_account",
+        "client_email": "me@project",
+        "private_key": made.stdout,
+        "token_uri": f"http://127.0.0.1:{server.server_port}/token",
+    }
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+def _base64(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def test_googles_account_and_a_token_that_has_expired(
+    cluster: Cluster, connect: Connect, google: list[str]
+) -> None:
+    cluster.control(auth={"mode": "token", "tokens": ["google-1"]})
+    client = connect(auth="google")
+    assert client.health()
+    cluster.control(auth={"mode": "token", "tokens": ["google-2"]})
+    assert client.health()
+    assert ["cloud-platform" in scope for scope in google] == [True, True]
+
+
+def test_googles_identity_aware_proxy_gets_a_token_for_its_audience(
+    cluster: Cluster, connect: Connect, google: list[str]
+) -> None:
+    client = connect(auth="google", audience="iap-client")
+    token = client.connection.headers()["Authorization"].removeprefix("Bearer ")
+    assert google == ["iap-client"]
+    cluster.control(auth={"mode": "token", "tokens": [token]})
+    assert client.health()
+
+
+def test_without_a_google_account_it_is_said_how_to_log_in(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(UsageError, match="Google's login failed") as raised:
+        connect(auth="google").health()
+    assert "gcloud auth" in raised.value.remedy
+
+
+def test_inside_a_cluster_nothing_needs_to_be_said(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But the address, which is only known in there."""
+    (tmp_path / "token").write_text("pod")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "token"))
+    cluster.control(auth={"mode": "token", "tokens": ["pod"]})
+    found = profiles.find().model_copy(update={"endpoint": cluster.url})
+    client = Client(Connection(found))
+    assert client.health()
+    client.close()
 
 
 def test_a_dex_login_and_its_session_that_expires(
