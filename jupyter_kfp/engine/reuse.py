@@ -72,13 +72,15 @@ def all_checked(sources: Iterable[FinishedTask], downloads: Path) -> dict[str, R
 class Earlier:
     """What is there when an engine begins.
 
-    ``own``: the results are of this run, and are recorded as its own. ``anew``: the dotted place (without
+    ``own``: the results are of this run, and are recorded as its own. ``lost``: tasks of this run whose results are
+    recorded, but do not stand. ``anew``: the dotted place (without
     iterations) of a task that is executed whatever there is.
     """
 
     results: dict[str, Result] = field(default_factory=dict)
     tries: Mapping[str, Tries] = field(default_factory=dict)
     own: bool = True
+    lost: tuple[str, ...] = ()
     anew: str | None = None
 
 
@@ -163,18 +165,17 @@ def _group(frame: Frame) -> str:
 def earlier(store: Store, run: RunRecord, downloads: Path) -> Earlier:
     """What is there when an engine begins with ``run``: its own results, or those it is to build on."""
     base = run.options.get("from")
-    if base is None:
-        finished, tries = store.finished_tasks(run.id), store.tries(run.id)
-        return Earlier(all_checked(finished, downloads), tries)
-    tries = store.tries(run.id)
-    own = store.finished_tasks(run.id)
+    own, tries = store.finished_tasks(run.id), store.tries(run.id)
+    # One that builds on another run and goes on: what it has taken and what it has made are its own.
+    if base is None or own or tries:
+        results = all_checked(own, downloads)
+        lost = tuple(task.path for task in own if task.path not in results)
+        return Earlier(results, tries, lost=lost)
     found = [
         task
         for task in store.finished_tasks(base["run"])
         if task.state.is_success and _is_inside(task.path, base["before"])
     ]
-    if tries or own:  # it goes on: what it has taken and what it has made are its own
-        return Earlier(all_checked(own, downloads), tries)
     return Earlier(all_checked(found, downloads), own=False, anew=base["step"])
 
 

@@ -111,7 +111,8 @@ class Supervisor:
         self._changed = changed
         self._tree = Tree(plan, parameters)
         self._cache = cache
-        self._reuse = Reuse(earlier or Earlier())
+        earlier = earlier or Earlier()
+        self._reuse, self._lost = Reuse(earlier), earlier.lost
         self._book = Book(self._tree, recorder, context.resource_name, self._reuse)
         self._scheduler = Scheduler(max_parallel)
         self._messages: SimpleQueue[_Message] = SimpleQueue()
@@ -132,6 +133,8 @@ class Supervisor:
         """Run all tasks; returns the state the run ended in. If this raises, no step is left running."""
         try:
             with self._tick():
+                for path in self._lost:
+                    self._recorder.begin_again(path)
                 self._do(self._open_box(None, self._tree.open_root()))
             while not self._scheduler.done:
                 self._changed()

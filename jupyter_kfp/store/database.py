@@ -20,6 +20,8 @@ from jupyter_kfp.store.lock import file_lock
 # The newest migration. Kept here so that opening a store that is up to date need not import Alembic.
 HEAD: Final = "0003"
 BUSY_SECONDS: Final = 30
+# The statements' SQL, for all stores that this process opens; there are some dozens of them.
+_COMPILED: dict[Any, Any] = {}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -177,7 +179,7 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    return engine.execution_options(compiled_cache=_COMPILED)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy import Table, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from jupyter_kfp.store import convert, lives, schema
 from jupyter_kfp.store.database import Database
 from jupyter_kfp.store.liveness import ProcessId
 from jupyter_kfp.store.records import Direction, Failure, FinishedTask, NewArtifact, NewTask, State, TaskKind
-from jupyter_kfp.store.rows import history, now, task_row
+from jupyter_kfp.store.rows import now
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
+
+# The tables themselves: what an engine writes most does not go through objects, which cost several times as much.
+_RUNS = cast("Table", schema.Run.__table__)
+_TASKS = cast("Table", schema.Task.__table__)
+_ATTEMPTS = cast("Table", schema.Attempt.__table__)
+_PARAMETERS = cast("Table", schema.TaskParameter.__table__)
+_ARTIFACTS = cast("Table", schema.Artifact.__table__)
+_EVENTS = cast("Table", schema.Event.__table__)
+_OUTPUTS = cast("Table", schema.RunOutput.__table__)
+_HISTORY = cast("Table", schema.HistoryEvent.__table__)
+_UPDATE_TASK = update(_TASKS).where(_TASKS.c.id == bindparam("_task"))
+_UPDATE_ATTEMPT = update(_ATTEMPTS).where(
+    _ATTEMPTS.c.task_id == bindparam("_task"), _ATTEMPTS.c.number == bindparam("_number")
+)
 
 ENGINE_DIED = Failure("The engine ended unexpectedly.")
 
@@ -81,24 +96,17 @@ class RunRecorder:
 
         ``lists``: the names of artifacts that are lists, however many there are.
         """
-        rows = [
-            schema.RunOutput(run_id=self._run_id, name=name, position=0, value=value)
-            for name, value in (values or {}).items()
-        ]
+        rows = [self._output(name, value=value) for name, value in (values or {}).items()]
         for name, ids in (artifacts or {}).items():
             is_list = name in lists
             rows += [
-                schema.RunOutput(
-                    run_id=self._run_id, name=name, position=position, artifact_id=artifact, is_list=is_list
-                )
+                self._output(name, position=position, artifact_id=artifact, is_list=is_list)
                 for position, artifact in enumerate(ids)
             ]
             if is_list and not ids:
-                rows.append(
-                    schema.RunOutput(run_id=self._run_id, name=name, position=0, value=[], is_list=True)
-                )
+                rows.append(self._output(name, value=[], is_list=True))
         with self._writing() as session:
-            session.add_all(rows)
+            _insert(session, _OUTPUTS, rows)
             self._update_run(session, state=state, ended_at=now(), failure=convert.failure_json(failure))
             self._log(session, "run", state=state, failure=failure)
 
@@ -126,14 +134,30 @@ class RunRecorder:
         with self._writing() as session:
             self._load_ids(session)
             new = [task for task in tasks if task.path not in self._task_ids]
-            rows = [task_row(self._run_id, task, state) for task in new]
-            for task, row in zip(new, rows, strict=True):
-                if state.is_final and task.kind is TaskKind.TASK:
-                    row.failure = convert.failure_json(failure)
-                    self._log(session, "task", task=task.path, state=state, failure=failure)
-            session.add_all(rows)
-            session.flush()
-            self._task_ids.update((row.path, row.id) for row in rows)
+            if not new:
+                return
+            ended = now() if state.is_final else None
+            why = convert.failure_json(failure) if state.is_final else None
+            rows = [
+                {
+                    **asdict(task),
+                    "run_id": self._run_id,
+                    "state": state,
+                    "ended_at": ended,
+                    "failure": why if task.kind is TaskKind.TASK else None,
+                }
+                for task in new
+            ]
+            added = insert(_TASKS).returning(_TASKS.c.path, _TASKS.c.id, sort_by_parameter_order=True)
+            self._task_ids.update((path, number) for path, number in session.execute(added, rows))
+            if state.is_final:
+                told = [task.path for task in new if task.kind is TaskKind.TASK]
+                words = failure.message if failure else ""
+                _insert(
+                    session,
+                    _HISTORY,
+                    [self._line("task", task=path, state=state, message=words) for path in told],
+                )
 
     def forget_tasks(self, paths: Iterable[str]) -> None:
         """These tasks are no part of the run any more, nor are those that are PENDING now that all others have ended.
@@ -170,16 +194,15 @@ class RunRecorder:
         moment = now()
         with self._writing() as session:
             task = self._task(session, path)
-            session.add(
-                schema.Attempt(
-                    task_id=task,
-                    number=number,
-                    state=State.RUNNING,
-                    directory=directory,
-                    log=log,
-                    started_at=moment,
-                )
-            )
+            attempt = {
+                "task_id": task,
+                "number": number,
+                "state": State.RUNNING,
+                "directory": directory,
+                "log": log,
+                "started_at": moment,
+            }
+            _insert(session, _ATTEMPTS, [attempt])
             if first:
                 self._update_task(session, task, state=State.RUNNING, started_at=moment)
                 self._log(session, "task", task=path, state=State.RUNNING)
@@ -213,11 +236,7 @@ class RunRecorder:
         }
         with self._writing() as session:
             task = self._task(session, path)
-            session.execute(
-                update(schema.Attempt)
-                .where(schema.Attempt.task_id == task, schema.Attempt.number == number)
-                .values(**values)
-            )
+            session.execute(_UPDATE_ATTEMPT, {"_task": task, "_number": number, **values})
             if failure is not None:
                 self._log(session, "attempt", task=path, state=state, failure=failure)
 
@@ -250,10 +269,7 @@ class RunRecorder:
             _add_parameters(session, task, Direction.OUTPUT, parameters or {})
             ids: dict[str, tuple[int, ...]] = {}
             for port, made in (artifacts or {}).items():
-                rows = [convert.artifact_row(self._run_id, artifact, moment) for artifact in made]
-                session.add_all(rows)
-                session.flush()
-                ids[port] = tuple(row.id for row in rows)
+                ids[port] = self._add_artifacts(session, made, moment)
             _add_events(session, task, Direction.OUTPUT, ids)
             self._log(session, "task", task=path, state=state, failure=failure)
             return ids
@@ -296,16 +312,50 @@ class RunRecorder:
             of_run = select(schema.Task.path, schema.Task.id).where(schema.Task.run_id == self._run_id)
             self._task_ids.update((name, number) for name, number in session.execute(of_run))
 
+    def _add_artifacts(
+        self, session: Session, made: Sequence[NewArtifact], moment: datetime
+    ) -> tuple[int, ...]:
+        if not made:
+            return ()
+        rows = [
+            {
+                "run_id": self._run_id,
+                "name": artifact.name,
+                "type": artifact.type,
+                "uri": artifact.uri,
+                "metadata": dict(artifact.metadata),
+                "sha256": artifact.sha256,
+                "size": artifact.size,
+                "created_at": moment,
+            }
+            for artifact in made
+        ]
+        added = insert(_ARTIFACTS).returning(_ARTIFACTS.c.id, sort_by_parameter_order=True)
+        return tuple(session.scalars(added, rows))
+
+    def _output(
+        self,
+        name: str,
+        *,
+        position: int = 0,
+        value: Json = None,
+        artifact_id: int | None = None,
+        is_list: bool = False,
+    ) -> dict[str, object]:
+        return {
+            "run_id": self._run_id,
+            "name": name,
+            "position": position,
+            "value": value,
+            "artifact_id": artifact_id,
+            "is_list": is_list,
+        }
+
     def _update_run(self, session: Session, **values: object) -> None:
-        session.execute(update(schema.Run).where(schema.Run.id == self._run_id).values(**values))
+        session.execute(update(_RUNS).where(_RUNS.c.id == self._run_id).values(**values))
 
     def _update_task(self, session: Session, task: int, **values: object) -> None:
-        session.execute(
-            update(schema.Task)
-            .where(schema.Task.id == task)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(_UPDATE_TASK, {"_task": task, **values})
 
     def _log(
         self,
@@ -317,28 +367,47 @@ class RunRecorder:
         message: str = "",
         failure: Failure | None = None,
     ) -> None:
-        session.add(
-            history(
-                self._run_id, kind, task=task, state=state, message=failure.message if failure else message
-            )
-        )
+        words = failure.message if failure else message
+        _insert(session, _HISTORY, [self._line(kind, task=task, state=state, message=words)])
+
+    def _line(self, kind: str, *, task: str | None, state: State | None, message: str) -> dict[str, object]:
+        return {
+            "run_id": self._run_id,
+            "time": now(),
+            "kind": kind,
+            "task": task,
+            "state": state,
+            "message": convert.storable(message),
+        }
 
 
 def _add_parameters(session: Session, task: int, direction: Direction, values: Mapping[str, Json]) -> None:
-    session.add_all(
-        schema.TaskParameter(task_id=task, direction=direction, name=name, value=value)
+    rows = [
+        {"task_id": task, "direction": direction, "name": name, "value": value}
         for name, value in values.items()
-    )
+    ]
+    _insert(session, _PARAMETERS, rows)
 
 
 def _add_events(
     session: Session, task: int, direction: Direction, artifacts: Mapping[str, Sequence[int]]
 ) -> None:
     moment = now()
-    session.add_all(
-        schema.Event(
-            task_id=task, direction=direction, port=port, position=position, artifact_id=artifact, time=moment
-        )
+    rows = [
+        {
+            "task_id": task,
+            "direction": direction,
+            "port": port,
+            "position": position,
+            "artifact_id": artifact,
+            "time": moment,
+        }
         for port, ids in artifacts.items()
         for position, artifact in enumerate(ids)
-    )
+    ]
+    _insert(session, _EVENTS, rows)
+
+
+def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        session.execute(insert(table), rows)
