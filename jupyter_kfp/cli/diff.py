@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,25 +15,26 @@ from jupyter_kfp.cli.output import AS_JSON, explained, print_json
 
 if TYPE_CHECKING:
     from jupyter_kfp.api import LoadedPipeline
+    from jupyter_kfp.remote.package import Package
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @click.command()
-@click.argument("before", type=click.Path(path_type=Path))
-@click.argument("after", type=click.Path(path_type=Path))
+@click.argument("before")
+@click.argument("after")
 @click.option("--exit-code", is_flag=True, help="Exit status 1 if anything changed.")
 @AS_JSON
 @explained
-def diff(before: Path, after: Path, exit_code: bool, as_json: bool) -> None:
-    """Say what changed from BEFORE to AFTER, each a notebook or a compiled pipeline."""
-    from jupyter_kfp.api import load
-    from jupyter_kfp.remote import package
+def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
+    """Say what changed from BEFORE to AFTER, each a notebook, a compiled pipeline or a run.
+
+    Of two runs, here or on clusters, the parameters they were given are compared, too.
+    """
     from jupyter_kfp.remote.changes import changes
 
-    both = load(before), load(after)
-    packages = [package.read(loaded.compile()) for loaded in both]
-    found = changes(packages[0], packages[1], (_sources(both[0]), _sources(both[1])))
+    old, new = _side(before), _side(after)
+    found = changes(old.package, new.package, (old.sources, new.sources), (old.values, new.values))
     if as_json:
         print_json([change.as_dict() for change in found])
     else:
@@ -42,6 +46,28 @@ def diff(before: Path, after: Path, exit_code: bool, as_json: bool) -> None:
             click.echo("Nothing changed.", err=True)
     if found and exit_code:
         sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What is compared; ``values`` are the parameters of a run."""
+
+    package: Package
+    sources: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] | None = None
+
+
+def _side(given: str) -> _Side:
+    from jupyter_kfp.api import load
+    from jupyter_kfp.remote import package
+    from jupyter_kfp.store.store import open_store
+
+    if Path(given).suffix or Path(given).exists():
+        loaded = load(given)
+        return _Side(package.read(loaded.compile()), _sources(loaded))
+    with closing(open_store()) as store:
+        record = store.unchecked_run(given)
+        return _Side(package.read(store.ir(record.id)), values=record.parameters)
 
 
 def _sources(loaded: LoadedPipeline) -> dict[str, str]:

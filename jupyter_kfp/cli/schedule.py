@@ -92,21 +92,15 @@ def create(
     It is uploaded as a version first, and that version is what runs.
     """
     from jupyter_kfp.api import load
-    from jupyter_kfp.remote import package, schedules, versions
+    from jupyter_kfp.remote import schedules
     from jupyter_kfp.remote.submit import Options
 
-    when = schedules.checked(schedules.When(cron, every, start, end, concurrency, catch_up))
+    when = schedules.When(cron, every, start, end, concurrency, catch_up)
     loaded = load(notebook)
     text = loaded.compile()
     warn(loaded)
     values = parameters_of(text, pairs, params_file)
-    with _connected(profile) as client:
-        given = package.read(text)
-        if pin is None:
-            uploaded = versions.upload_with(client, given, given.plan.name)
-            pin = uploaded.pin
-        options = Options(profile, experiment, name)
-        made = schedules.create(client, given, values, when, options, versions.pinned(pin))
+    made = schedules.schedule(text, when, values, options=Options(profile, experiment, name), pin=pin)
     if as_json:
         print_json(made.as_dict())
         return

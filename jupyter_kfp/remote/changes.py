@@ -56,16 +56,23 @@ def changes(
     before: Package,
     after: Package,
     sources: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    values: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
 ) -> list[Change]:
     """The differences between two pipelines, in an order that does not depend on how they are written.
 
     ``sources``: the code of the tasks of each, by key, where it is known; else its change is told without the lines.
+    ``values``: the parameters of each, where both are runs.
     """
     found = list(_named("pipeline", {"": _pipeline(before)}, {"": _pipeline(after)}))
     found += _named(
         "parameter", _parameters(before, "inputDefinitions"), _parameters(after, "inputDefinitions")
     )
     found += _named("output", _outputs(before), _outputs(after))
+    if values[0] is not None and values[1] is not None:
+        both = [
+            {name: {"value": value} for name, value in some.items()} for some in values if some is not None
+        ]
+        found += [change for change in _named("parameter", *both) if change.kind is Kind.CHANGED]
     found += _named("task", _tasks(before, sources[0]), _tasks(after, sources[1]))
     return found
 

@@ -6,18 +6,16 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from croniter import croniter
 
 from jupyter_kfp.engine import parameters
 from jupyter_kfp.errors import UsageError
-from jupyter_kfp.remote import objects
+from jupyter_kfp.remote import objects, package, profiles, versions
 from jupyter_kfp.remote.client import Client
+from jupyter_kfp.remote.preflight import connected
 from jupyter_kfp.remote.submit import TOKEN, Options, Version, body_of, experiment_of
-
-if TYPE_CHECKING:
-    from jupyter_kfp.remote.package import Package
 
 # KFP's words for usual times (github.com/robfig/cron v1), with the seconds first.
 _WORDS = {
@@ -144,9 +142,31 @@ def next_times(when: When, created: datetime, now: datetime, count: int) -> list
     return found
 
 
+def schedule(
+    text: str,
+    when: When,
+    values: Mapping[str, Any] | None = None,
+    *,
+    options: Options | None = None,
+    pin: str | None = None,
+) -> Schedule:
+    """Have a cluster run a compiled pipeline again and again: as a version that is uploaded first, or that is pinned.
+
+    Raises UsageError, before anything is sent, where times or parameters are wrong; UnreachableError, ApiError.
+    """
+    options, when = options or Options(), checked(when)
+    given = package.read(text)
+    parameters.validate(given.plan.root.input_parameters, values or {})
+    version = None if pin is None else versions.pinned(pin)
+    with connected(profiles.find(options.profile)) as client:
+        if version is None:
+            version = versions.pinned(versions.upload_with(client, given, given.plan.name).pin)
+        return create(client, given, values or {}, when, options, version)
+
+
 def create(
     client: Client,
-    sent: Package,
+    sent: package.Package,
     values: Mapping[str, Any],
     when: When,
     options: Options,

@@ -168,6 +168,22 @@ def test_diff(tmp_path: Path, ir: str) -> None:
     assert document("diff", ir, ir) == []
 
 
+def test_diff_of_two_runs_wherever_they_ran(cluster: Cluster, profile: Profile, ir: str) -> None:
+    profiles.save(profile)
+    cluster.control(hold=True)
+    first, again, other = (document("submit", ir, "-p", f"n={n}")["run_id"] for n in (1, 1, 2))
+    (change,) = document("diff", first, other)
+    assert (change["where"], change["what"], change["before"], change["after"]) == (
+        "parameter n",
+        "value",
+        1,
+        2,
+    )
+    assert document("diff", first, again) == []
+    assert document("diff", first, ir) == []
+    assert "no run" in command("diff", first, "nothing", ends=2).stderr
+
+
 def test_diff_of_notebooks_shows_the_lines(tmp_path: Path) -> None:
     import nbformat
 

@@ -12,8 +12,8 @@ from jupyter_kfp.remote import follow, mirroring, profiles
 from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.errors import Trouble, UnreachableError
 from jupyter_kfp.remote.http import Connection
-from jupyter_kfp.remote.profile import Profile
-from jupyter_kfp.remote.submit import submit
+from jupyter_kfp.remote.profile import Profile, make
+from jupyter_kfp.remote.submit import Options, submit
 from jupyter_kfp.runs import Run
 from jupyter_kfp.store.records import RunEvent, State
 from jupyter_kfp.store.store import Store, open_store
@@ -42,6 +42,7 @@ FAILS = pipeline(
         "never": task(python("pass"), after=("bad",)),
     }
 )
+SMALL = pipeline({"a": task(python("pass"))})
 WAITS = pipeline({"slow": task(python("print('waiting', flush=True); time.sleep(60)"))})
 
 
@@ -176,6 +177,34 @@ def test_faults_while_following_lose_and_double_nothing(cluster: Cluster, store:
     assert len(store.tasks(made.run_id)) == 2
 
 
+def test_a_token_that_expires_while_following_is_renewed(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first")
+    profiles.save(make("pod", endpoint=cluster.url, auth="service-account", token_file=file))
+    cluster.control(auth={"mode": "token", "tokens": ["first"]})
+    made = submit(SMALL, options=Options(profile="pod"))
+
+    def sleep(seconds: float) -> None:
+        file.write_text("second")
+        cluster.control(auth={"mode": "token", "tokens": ["second"]})
+        time.sleep(seconds)
+
+    assert follow.attend(made.run_id, lambda _event: None, sleep=sleep).state is State.SUCCEEDED
+
+
+def test_a_login_page_while_following_leaves_the_run_to_be_followed_again(
+    cluster: Cluster, store: Store
+) -> None:
+    made = submit(SMALL)
+    cluster.control(faults=[{"kind": "login"}])
+    with pytest.raises(UnreachableError, match="The run goes on there") as raised:
+        follow.attend(made.run_id, lambda _event: None)
+    assert raised.value.trouble is Trouble.LOGIN_PAGE
+    cluster.control()
+    assert follow.attend(made.run_id, lambda _event: None).state is State.SUCCEEDED
+    assert [run.id for run in store.runs()] == [made.run_id]
+
+
 def test_a_cluster_that_is_away_is_asked_again_and_said_once(cluster: Cluster, store: Store) -> None:
     cluster.control(hold=True)
     made = submit(CHAIN)
@@ -216,8 +245,6 @@ def test_what_was_last_known_is_shown_while_the_cluster_is_away(cluster: Cluster
 
 
 def test_a_pipeline_root_that_cannot_be_read_is_a_warning(cluster: Cluster, store: Store) -> None:
-    from jupyter_kfp.remote.profile import make
-
     profiles.save(make("rootless", endpoint=cluster.url))
     profiles.use("rootless")
     run = Run(submit(pipeline({"a": task(python("print('from the pod')"))})).run_id).wait()

@@ -20,9 +20,11 @@ from tests.kfp_server.swagger import SWAGGER
 _CELLS = (
     ("parameters", "scale: float = 2.0"),
     ("step:make", "values = [scale, 2 * scale]\ntotal: float = sum(values)"),
-    ("step:report", "text = f'{values} {total}'\nprint('reporting')"),
+    ("", "%%component square --for n in [0, 1] --collect squares=square\nsquare = {n: values[n] ** 2}"),
+    ("step:report", "text = f'{values} {total} {squares}'\nprint('reporting')"),
     ("outputs", "total\ntext"),
 )
+_TEXT = "[3.0, 6.0] 9.0 [{0: 9.0}, {1: 36.0}]"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def on_s3(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[process
 
 
 def notebook(path: Path) -> Path:
-    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for tag, source in _CELLS]
+    cells = [nbformat.v4.new_code_cell(s, metadata={"tags": [tag]} if tag else {}) for tag, s in _CELLS]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
 
@@ -64,18 +66,37 @@ def notebook(path: Path) -> Path:
 def test_a_notebook_leaves_the_same_there_as_here(on_s3: process.Cluster, tmp_path: Path) -> None:
     profiles.save(make("s3", endpoint=on_s3.url, pipeline_root="minio://pipelines/v2"))
     submission = load(notebook(tmp_path / "nb.ipynb")).submit({"scale": 3.0})
-    run = Run(submission.run_id).wait()
+    check(Run(submission.run_id).wait(), "s3://pipelines/v2/nb/")
+
+
+def test_the_local_engine_keeps_artifacts_there_too(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_KFP_ARTIFACT_ROOT", "s3://pipelines/here")
+    check(load(notebook(tmp_path / "nb.ipynb")).run(scale=3.0), "s3://pipelines/here/")
+
+
+def check(run: Run, root: str) -> None:
+    """The results of the notebook, whoever ran it, are under ``root`` and can be fetched from there."""
     assert run.state is State.SUCCEEDED, run.error
     assert run.outputs["total"] == 9.0
-    assert run.outputs["text"] == "[3.0, 6.0] 9.0"
+    assert run.outputs["text"] == _TEXT
     made = run["make"]
-    assert made.artifacts["values"].uri.startswith("s3://pipelines/v2/nb/")
+    assert made.artifacts["values"].uri.startswith(root)
     assert made.artifacts["values"].load() == [3.0, 6.0]
     assert made.artifacts["values"].metadata["python_type"]
     assert made.record.input_parameters["scale"] == 3.0
-    executed = made.notebook
-    assert executed is not None
-    assert "total" in executed.read_text()
+    squares = [step for path, step in run.steps.items() if path.endswith(("square[0]", "square[1]"))]
+    # Times are to the second there: of two that ended in the same one it is not known which is which.
+    assert {n: found for step in squares for n, found in step.artifacts["square"].load().items()} == {
+        0: 9.0,
+        1: 36.0,
+    }
+    for step in (made, *squares):
+        executed = step.notebook
+        assert executed is not None
+        assert executed.is_file()
+    assert "total" in made.notebook.read_text()
     assert "reporting" in run["report"].log
 
 
