@@ -38,10 +38,14 @@ _INSTALLED = {".dist-info", ".egg-info"}
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every process of a run sees: this Python, and the files beside the notebook (``file`` apart)."""
+    """What every step of a run sees: this Python, and the files beside the notebook (``file`` apart).
+
+    ``runner``: what runs the steps, and in which image those that name none; empty for processes.
+    """
 
     source: Path | None
     file: Path | None = None
+    runner: str = ""
 
     @cached_property
     def digest(self) -> str | None:
@@ -49,7 +53,7 @@ class Surroundings:
         files = [] if self.source is None else list(_first(_files(self.source, self.file), _MOST_FILES + 1))
         if len(files) > _MOST_FILES:
             return None
-        return _digest([_python(), sorted(files)])
+        return _digest([_python(), sorted(files), self.runner])
 
 
 def time_to_live(container: Container) -> float | None:

@@ -96,7 +96,12 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
         changed=ring,
         cache=Cache(
             find=store.cached if run.options.get("cache", True) else lambda _key: [],
-            surroundings=Surroundings(source_dir, Path(file) if (file := run.options.get("file")) else None),
+            surroundings=Surroundings(
+                source_dir,
+                Path(file) if (file := run.options.get("file")) else None,
+                # What one made need not be what the other would.
+                "" if runner is Runner.PROCESS else f"{runner.value} {run.options.get('image')}",
+            ),
             config=values.config,
             downloads=directory / "reused",
         ),
