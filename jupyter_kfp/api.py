@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, JupyterKfpError, UsageError
 from jupyter_kfp.runs import Run, StepRun, StoredArtifact
@@ -27,14 +27,16 @@ __all__ = ["LoadedPipeline", "Run", "StepRun", "StoredArtifact", "load", "parse_
 _IR_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
-def load(path: str | Path) -> LoadedPipeline:
+def load(path: str | Path, content: Mapping[str, Any] | None = None) -> LoadedPipeline:
     """The pipeline in a notebook (``.ipynb``, or jupytext's ``.py`` and ``.md``) or in a compiled one (``.yaml``).
+
+    ``content`` is the notebook's JSON as it is being edited, in place of what the file holds.
 
     Raises:
         NotebookError: the file cannot be read as a notebook. What is wrong *in* the notebook raises
             nothing here: see :meth:`LoadedPipeline.check`.
     """
-    return LoadedPipeline(Path(path))
+    return LoadedPipeline(Path(path), content)
 
 
 def run(path: str | Path, /, *, runner: str | None = None, **parameters: Json) -> Run:
@@ -78,11 +80,15 @@ def parse_parameters(ir_text: str, pairs: Iterable[str]) -> dict[str, Json]:
 class LoadedPipeline:
     """A notebook or compiled pipeline that was read from ``path``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.analysis: Analysis | None = None
         self._ir: str | None = None
-        if path.suffix.lower() in _IR_SUFFIXES:
+        if content is not None:
+            from jupyter_kfp.notebook import analyze_content
+
+            self.analysis = analyze_content(path, content)
+        elif path.suffix.lower() in _IR_SUFFIXES:
             self._ir = _read_text(path)
         else:
             from jupyter_kfp.notebook import analyze_file
@@ -169,7 +175,13 @@ class LoadedPipeline:
 
         return gather(self.path)
 
-    def _origin(self) -> Origin:
+    @property
+    def name(self) -> str:
+        """The pipeline's name; of a compiled one the file's, until it is drawn."""
+        return self.analysis.reading.name if self.analysis else self.path.stem
+
+    def origin(self) -> Origin:
+        """What a run is made from: the notebook, its hash and its provenance."""
         from dataclasses import asdict
 
         from jupyter_kfp.store.records import Origin
@@ -220,7 +232,7 @@ class LoadedPipeline:
             file=self.path,
             from_step=from_step,
         )
-        handle = launch.start(self.compile(), parameters or {}, origin=self._origin(), options=options)
+        handle = launch.start(self.compile(), parameters or {}, origin=self.origin(), options=options)
         return Run(handle.id, handle)
 
     def submit(
@@ -229,7 +241,7 @@ class LoadedPipeline:
         """Start a run on a cluster and return at once. Raises as :func:`submit`."""
         from jupyter_kfp.remote import submit
 
-        return submit.submit(self.compile(), parameters, origin=self._origin(), options=options)
+        return submit.submit(self.compile(), parameters, origin=self.origin(), options=options)
 
     def run(self, /, *, runner: str | None = None, **parameters: Json) -> Run:
         """Run on this machine and wait for the end; Ctrl-C cancels. Parameters by name, ``runner`` as of `start`."""

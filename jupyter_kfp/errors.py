@@ -6,7 +6,7 @@ command line, a magic, a REST handler) shows one sentence and a remedy instead o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, ClassVar
@@ -74,6 +74,19 @@ class JupyterKfpError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".rstrip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Travels between processes, whatever a subclass's __init__ takes.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[JupyterKfpError], args: tuple[Any, ...], state: Mapping[str, Any]
+) -> JupyterKfpError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(JupyterKfpError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, NotebookError, Severity
 from jupyter_kfp.notebook.checks import check_secrets, check_side_channels
@@ -12,11 +15,11 @@ from jupyter_kfp.notebook.kernels import read_foreign
 from jupyter_kfp.notebook.pitfalls import check_pitfalls
 from jupyter_kfp.notebook.ports import PortBuilder
 from jupyter_kfp.notebook.roles import Reading, assign_roles
-from jupyter_kfp.notebook.source import Notebook, read_notebook
+from jupyter_kfp.notebook.source import Notebook, parse_notebook, read_notebook
 from jupyter_kfp.notebook.structure import Structure
 from jupyter_kfp.pipeline import Code, Pipeline
 
-__all__ = ["Analysis", "analyze", "analyze_file"]
+__all__ = ["Analysis", "analyze", "analyze_content", "analyze_file"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Analysis:
 def analyze_file(path: Path) -> Analysis:
     """Analyze the notebook at ``path``. Raises NotebookError where it cannot be read."""
     return _quietly(read_notebook(path), (path.resolve(),))
+
+
+def analyze_content(path: Path, content: Mapping[str, Any]) -> Analysis:
+    """Analyze the JSON of a notebook that is being edited and belongs at ``path``. Raises NotebookError."""
+    notebook = parse_notebook(json.dumps(content), path.name.removesuffix(".ipynb"))
+    # realpath() would lead to files beside what a link leads to.
+    return _quietly(replace(notebook, directory=path.absolute().parent), (path.resolve(),))
 
 
 def analyze(notebook: Notebook) -> Analysis:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+
+import pytest
 
 from jupyter_kfp.errors import (
     Diagnostic,
@@ -10,6 +13,7 @@ from jupyter_kfp.errors import (
     Severity,
     UsageError,
 )
+from jupyter_kfp.remote.errors import Trouble, UnreachableError
 
 WRONG = Diagnostic("K201", Severity.ERROR, "`x` is not bound.", "Bind it.", 2, 5, "train")
 DOUBT = Diagnostic("K214", Severity.WARNING, "A star import.", "")
@@ -52,3 +56,17 @@ def test_diagnostics_are_counted_without_the_warnings() -> None:
     assert error.diagnostics == (WRONG, DOUBT)
     assert str(error).splitlines() == ["1 error in the notebook:", f"  {WRONG}"]
     assert str(DiagnosticsError([WRONG, WRONG])).startswith("2 errors")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UsageError("Wrong.", "Do right."),
+        DiagnosticsError([Diagnostic("K999", Severity.ERROR, "Bad.", "Mend it.", 3, 2)]),
+        UnreachableError(Trouble.DNS, "Away.", "Wait.", retry_after=2.0),
+    ],
+)
+def test_errors_travel_between_processes(error: JupyterKfpError) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is type(error)
+    assert (str(back), back.args, vars(back)) == (str(error), error.args, vars(error))

@@ -28,12 +28,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel and an sdist, built with the hatchling that is installed."""
     directory = tmp_path_factory.mktemp("dist")
+    # jlpm and node, for the labextension, are beside this Python.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", str(directory)],
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=120,
+        env={**os.environ, "PATH": path},
+        timeout=280,
     )
     return directory
 
@@ -51,21 +54,36 @@ def tracked(*paths: str) -> set[str]:
 def test_the_wheel_is_the_package_and_nothing_else(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    inside = {name for name in names if ".dist-info/" not in name}
+    inside = {name for name in names if ".dist-info/" not in name and ".data/" not in name}
     assert tracked("jupyter_kfp") <= inside
     assert {name.partition("/")[0] for name in inside} == {"jupyter_kfp"}
     assert {"jupyter_kfp/py.typed", "jupyter_kfp/store/migrations/versions/0001_runs.py"} <= inside
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in inside if "__pycache__" in name]
+    shared = {name.partition(".data/data/")[2] for name in names if ".data/" in name}
+    assert "etc/jupyter/jupyter_server_config.d/jupyter_kfp.json" in shared
+    lab = {name for name in shared if name.startswith("share/jupyter/labextensions/jupyter-kfp/")}
+    assert {name.rpartition("/")[2] for name in lab} >= {"package.json", "plugin.json", "style.js"}
+    assert shared - lab == {"etc/jupyter/jupyter_server_config.d/jupyter_kfp.json"}
 
 
 def test_the_sdist_can_be_built_and_tested(dist: Path) -> None:
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    needed = {"pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "dev.sh"}
+    # Prebuilt: an installation from it needs no node.
+    needed = {
+        "jupyter_kfp/labextension/package.json",
+        "labextension/yarn.lock",
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "dev.sh",
+    }
     assert needed <= names
-    assert tracked("jupyter_kfp", "tests", "notebooks") <= names
+    assert tracked("jupyter_kfp", "jupyter-config", "labextension", "tests", "notebooks") <= names
 
 
 def test_one_version() -> None:

@@ -1,0 +1,70 @@
+"""Operations on a notebook: look at it, compile it, run it here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from jupyter_kfp.server import worker
+from jupyter_kfp.server.answers import Preview, RunSummary, Schemas, Written
+from jupyter_kfp.server.context import Context
+from jupyter_kfp.server.errors import RequestError
+from jupyter_kfp.server.requests import CompileBody, PreviewBody, RunBody
+from jupyter_kfp.server.runs import summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def preview(context: Context, body: PreviewBody) -> Preview:
+    """The graph, the findings and the parameters of a notebook, saved or as it is being edited."""
+    file = context.existing(body.path) if body.content is None else context.path(body.path)
+    return await context.compute(worker.preview, str(file), body.content)
+
+
+async def options(_context: Context) -> Schemas:
+    """The schemas of the options of cells and notebooks."""
+    from jupyter_kfp.options import PipelineOptions, StepOptions
+
+    return Schemas(step=StepOptions.model_json_schema(), pipeline=PipelineOptions.model_json_schema())
+
+
+async def compile_(context: Context, body: CompileBody) -> Written:
+    """Write a notebook's IR YAML to a file below the root."""
+    file = context.existing(body.path)
+    output = body.output or f"{body.path.strip('/').rpartition('.')[0] or body.path}.yaml"
+    target = context.path(output)
+    made = await context.compute(worker.compiled, str(file))
+    await context.thread(_write, target, made.ir, overwrite=body.overwrite)
+    return Written(path=output, findings=list(made.findings))
+
+
+def _write(target: Path, text: str, *, overwrite: bool) -> None:
+    from http import HTTPStatus
+
+    try:
+        with target.open("w" if overwrite else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise RequestError(
+            HTTPStatus.CONFLICT,
+            "exists",
+            f"There is a file {target.name} already.",
+            "Overwrite it, or name another.",
+        ) from None
+    except OSError as error:
+        raise RequestError(
+            HTTPStatus.CONFLICT, "not_written", f"{target.name} cannot be written ({error.strerror})."
+        ) from error
+
+
+async def run(context: Context, body: RunBody) -> RunSummary:
+    """Start a run of a saved notebook on this machine; it goes on if the server ends."""
+    from jupyter_kfp.engine import launch
+
+    file = context.existing(body.path)
+    made = await context.compute(worker.compiled, str(file))
+    how = launch.RunOptions(source_dir=file.parent, max_parallel=body.max_parallel)
+    handle = await context.thread(launch.start, made.ir, body.parameters, origin=made.origin, options=how)
+    context.live.follow(handle, asyncio.get_running_loop())
+    return await context.thread(summary, context, handle.id)

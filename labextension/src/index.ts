@@ -1,0 +1,184 @@
+// The plugin: a panel, a toolbar button, commands, and marks on cells.
+import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, ToolbarButton } from '@jupyterlab/apputils';
+import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
+import { caretDownEmptyIcon, LabIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
+import { Menu } from '@lumino/widgets';
+import { IRun } from './api';
+import { mark } from './badges';
+import { addCommands, CommandIDs, IHost, MENU, report } from './commands';
+import { PipelinePanel, Tab } from './panel';
+import { Session } from './session';
+
+const ID = 'jupyter-kfp:plugin';
+const EVENT = 'https://events.jupyter.org/jupyter_kfp/run/v1';
+
+const icon = new LabIcon({
+  name: 'jupyter-kfp:pipeline',
+  svgstr:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><g class="jp-icon3" fill="#616161">' +
+    '<path d="M4 3h6v5H8v3h8V8h-2V3h6v5h-2v5h-5v3h2v5H9v-5h2v-3H6V8H4z"/></g></svg>'
+});
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: ID,
+  description: 'Notebooks as pipelines: preview, problems, runs.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ICommandPalette, ISettingRegistry, ITranslator],
+  activate
+};
+
+function activate(
+  app: JupyterFrontEnd,
+  tracker: INotebookTracker,
+  palette: ICommandPalette | null,
+  registry: ISettingRegistry | null,
+  translator: ITranslator | null
+): void {
+  const trans = (translator ?? nullTranslator).load('jupyter_kfp');
+  const settings = { delay: 400, profile: '', badges: true };
+  const sessions = new Map<NotebookPanel, Session>();
+  const current = () =>
+    tracker.currentWidget ? (sessions.get(tracker.currentWidget) ?? null) : null;
+
+  const host: IHost = {
+    current,
+    reveal: (tab: Tab) => {
+      app.shell.activateById(panel.id);
+      panel.choose(tab);
+    },
+    profile: () => settings.profile
+  };
+  const panel = new PipelinePanel(
+    trans,
+    {
+      jump,
+      open: (run: IRun) => {
+        void openRun(app, run, sessions).catch(error => report(error, host));
+      },
+      stop: () => void app.commands.execute(CommandIDs.stop),
+      fail: error => report(error, host)
+    },
+    icon
+  );
+  app.shell.add(panel, 'right', { rank: 900, type: 'Pipeline' });
+  addCommands(app.commands, host, trans);
+  MENU.forEach(command => palette?.addItem({ command, category: trans.__('Kubeflow Pipelines') }));
+
+  const marked = (session: Session) => {
+    mark(session, trans, settings.badges);
+    app.commands.notifyCommandChanged(CommandIDs.stop);
+  };
+  tracker.widgetAdded.connect((_, notebook) => {
+    const session = new Session(notebook, app.serviceManager.contents, () => settings.delay);
+    sessions.set(notebook, session);
+    session.changed.connect(marked);
+    notebook.disposed.connect(() => {
+      sessions.delete(notebook);
+      panel.session = current();
+    });
+    addToolbar(notebook, app.commands, trans);
+    panel.session = current();
+  });
+  tracker.currentChanged.connect(() => {
+    panel.session = current();
+    app.commands.notifyCommandChanged();
+  });
+
+  app.serviceManager.events.stream.connect((_, event) => {
+    if (event.schema_id !== EVENT) {
+      return;
+    }
+    const told = event as unknown as { run_id: string; kind: string };
+    sessions.forEach(session => session.heard(told.run_id));
+    if (told.kind === 'run') {
+      void panel.listRuns();
+    }
+  });
+
+  void registry
+    ?.load(ID)
+    .then(loaded => {
+      const read = () => {
+        settings.delay = loaded.get('delay').composite as number;
+        settings.profile = loaded.get('profile').composite as string;
+        settings.badges = loaded.get('badges').composite as boolean;
+        sessions.forEach(marked);
+      };
+      loaded.changed.connect(read);
+      read();
+    })
+    .catch(error => console.warn('jupyter-kfp: the settings could not be read.', error));
+}
+
+/** Runs with one click; the arrow beside it opens the menu. */
+function addToolbar(
+  notebook: NotebookPanel,
+  commands: CommandRegistry,
+  trans: TranslationBundle
+): void {
+  const menu = new Menu({ commands });
+  menu.title.label = trans.__('Pipeline');
+  MENU.forEach(command => menu.addItem({ command }));
+  const run = new ToolbarButton({
+    icon,
+    label: trans.__('Run Pipeline'),
+    tooltip: trans.__('Run the notebook as a pipeline on this machine'),
+    onClick: () => void commands.execute(CommandIDs.run)
+  });
+  const more = new ToolbarButton({
+    icon: caretDownEmptyIcon,
+    tooltip: trans.__('More about the pipeline'),
+    onClick: () => {
+      const { left, bottom } = more.node.getBoundingClientRect();
+      menu.open(left, bottom);
+    }
+  });
+  more.addClass('jp-Kfp-more');
+  notebook.toolbar.insertAfter('cellType', 'jupyter-kfp-run', run);
+  notebook.toolbar.insertAfter('jupyter-kfp-run', 'jupyter-kfp-more', more);
+  notebook.disposed.connect(() => menu.dispose());
+}
+
+/** Show a cell and put the cursor on a line of it (from 1). */
+async function jump(session: Session, cell: number, line: number | null): Promise<void> {
+  const notebook = session.panel.content;
+  if (cell >= notebook.widgets.length) {
+    return; // deleted meanwhile
+  }
+  notebook.deselectAll();
+  notebook.activeCellIndex = cell;
+  await notebook.scrollToItem(cell, 'center');
+  const widget = notebook.widgets[cell];
+  await widget.ready;
+  notebook.mode = 'edit';
+  widget.editor?.setCursorPosition({ line: Math.max(0, (line ?? 1) - 1), column: 0 });
+  widget.editor?.focus();
+}
+
+/** The notebook of a run with its states; of a run on a cluster its page there. */
+async function openRun(
+  app: JupyterFrontEnd,
+  run: IRun,
+  sessions: Map<NotebookPanel, Session>
+): Promise<void> {
+  if (run.notebook === null) {
+    if (run.url) {
+      window.open(run.url, '_blank', 'noopener');
+    }
+    return;
+  }
+  await app.commands.execute('docmanager:open', { path: run.notebook });
+  for (const [notebook, session] of sessions) {
+    if (session.path === run.notebook) {
+      await notebook.context.ready;
+      await session.show(run);
+    }
+  }
+}
+
+export default plugin;
