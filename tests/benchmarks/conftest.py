@@ -10,17 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from .peers import kale_environment
+from tests.integration.containers.conftest import podman
+
+from .ours import ours
+from .peers import Peer, peer
+
+__all__ = ["ours", "podman"]
 
 
 @dataclass
 class Figures:
-    """The rows measured so far: what, this package, the peer, the ratio or the target."""
+    """The rows measured so far: what, this package, the peers, the ratio or the target."""
 
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    def add(self, what: str, ours: str, peer: str = "", verdict: str = "") -> None:
-        self.rows.append((what, ours, peer, verdict))
+    def add(self, what: str, ours: str, peers: str = "", verdict: str = "") -> None:
+        self.rows.append((what, ours, peers, verdict))
 
     def lines(self) -> list[str]:
         """The table in Markdown."""
@@ -46,6 +51,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_FIGURES] = Figures()
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say in the table what could not be measured, and why."""
+    if report.skipped and _config is not None:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _config.stash[_FIGURES].add(
+            report.nodeid.rpartition("::")[2], "not measured", reason.removeprefix("Skipped: ")
+        )
+
+
+_config: pytest.Config | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Keep the configuration for the reports, which do not have it."""
+    global _config  # noqa: PLW0603 - pytest gives reports no way to it
+    _config = session.config
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the table, with the machine it holds for."""
     figures = config.stash[_FIGURES]
@@ -57,8 +80,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for line in figures.lines():
         terminalreporter.write_line(line)
     terminalreporter.write_line(
-        f"Medians of {config.getoption('rounds')}, in turns; Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores, {memory:.0f} GiB; load average now {busy:.1f}."
+        f"Medians of {config.getoption('rounds')} (of fewer where a run takes long), in turns; "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory:.0f} GiB; load average now {busy:.1f}."
     )
 
 
@@ -74,7 +97,12 @@ def rounds(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def kale(pytestconfig: pytest.Config) -> Callable[[str], str]:
+def peers(pytestconfig: pytest.Config) -> Callable[[str], Peer]:
+    """Gives a peer by its name."""
+    return lambda name: peer(name, Path(pytestconfig.rootpath, ".cache", "benchmarks"))
+
+
+@pytest.fixture
+def kale(peers: Callable[[str], Peer]) -> Callable[[str], str]:
     """Gives the path of a program of Kale's environment."""
-    scripts = kale_environment(Path(pytestconfig.rootpath, ".cache", "benchmarks"))
-    return lambda program: str(scripts / program)
+    return peers("kale").program

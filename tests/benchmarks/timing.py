@@ -39,10 +39,24 @@ def process(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = N
     return Sample(wall, usage.ru_utime + usage.ru_stime)
 
 
-def printed(command: Sequence[str], cwd: Path) -> Sample:
+def printed(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Sample:
     """What a process measured itself, printed as its last line, in seconds."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     return Sample(float(done.stdout.split()[-1]))
+
+
+def per_unit(few: Sample, many: Sample, units: int) -> Sample:
+    """What each of ``units`` takes that ``many`` has more than ``few``."""
+    return Sample((many.wall - few.wall) / units)
+
+
+def seconds(sample: Sample) -> str:
+    """As the table has it."""
+    cpu = f" ({sample.cpu:.2f} s CPU)" if sample.cpu else ""
+    return f"{sample.wall:.2f} s{cpu}"
 
 
 def alternate(contenders: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[str, Sample]:
