@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_jupyter.jupyter_server import *  # noqa: F403 - its fixtures and hooks, for these tests only
 from tornado.httpclient import HTTPResponse
 
 from jupyter_kfp.store.store import open_store
 from tests.e2e.conftest import document
-
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
