@@ -16,8 +16,6 @@ from jupyter_kfp.remote.objects import Detail, Run
 
 EXECUTOR = "executor"
 ITERATION = "iteration-iterations"
-# The templates of executors; with labels or annotations of the pod they have other names, which are not tried.
-_TEMPLATES = ("system-container-impl", "retry-system-container-impl")
 _MOST_PLACES = 20_000
 
 
@@ -75,10 +73,13 @@ class Workflow:
         only = node_id(self.name, executor)
         return tried or ([only] if only in self.ids else [])
 
-    def pods(self, node: str) -> list[str]:
-        """What the pod of an executor's node may be called (KFP, backend/src/common/util/workflow.go)."""
-        number = node.rpartition("-")[2]
-        return [*(f"{self.name}-{template}-{number}" for template in _TEMPLATES), node]
+    def pods(self, node: str, *, retried: bool) -> list[str]:
+        """What the pod of an executor's node may be called (KFP, backend/src/common/util/workflow.go).
+
+        ``retried``: KFP may try it again. Pods with labels or annotations of their own have other names, too.
+        """
+        template = f"{'retry-' if retried else ''}system-container-impl"
+        return [f"{self.name}-{template}-{node.rpartition('-')[2]}", node]
 
 
 def workflow(run: Run) -> Workflow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -102,7 +102,7 @@ class Root:
 def matched(tasks: Iterable[SeenTask], executions: Mapping[str, Sequence[Leftovers]]) -> dict[str, Leftovers]:
     """What each task left, by path.
 
-    In the order they ended. Where there is more than one for each (it was executed again) or less (results were
+    Of those that were tried as often, in the order they ended. Where there is more than one for each (it was executed again) or less (results were
     reused), those nearest in time.
     """
     waiting: dict[str, list[SeenTask]] = defaultdict(list)
@@ -110,12 +110,27 @@ def matched(tasks: Iterable[SeenTask], executions: Mapping[str, Sequence[Leftove
         if task.task.kind is TaskKind.TASK and task.attempts:
             waiting[task.task.key].append(task)
     found = {}
-    for key, several in waiting.items():
-        lefts = executions.get(key, ())
-        several.sort(key=_ended)
-        for number, which in _nearest([_ended(task) for task in several], [left.modified for left in lefts]):
-            found[several[number].task.path] = lefts[which]
+    for key, all_of_key in waiting.items():
+        for several, lefts in _alike(sorted(all_of_key, key=_ended), executions.get(key, ())):
+            ends, moments = [_ended(task) for task in several], [left.modified for left in lefts]
+            for number, which in _nearest(ends, moments):
+                found[several[number].task.path] = lefts[which]
     return found
+
+
+def _alike(
+    tasks: Sequence[SeenTask], lefts: Sequence[Leftovers]
+) -> Iterator[tuple[Sequence[SeenTask], Sequence[Leftovers]]]:
+    """Tasks and what may be theirs: what was tried as often, if that comes out even."""
+    tried: dict[int, tuple[list[SeenTask], list[Leftovers]]] = defaultdict(lambda: ([], []))
+    for task in tasks:
+        tried[len(task.attempts)][0].append(task)
+    for left in lefts:
+        tried[len(left.logs(1))][1].append(left)
+    if all(len(some) == len(others) for some, others in tried.values()):
+        yield from tried.values()
+    else:
+        yield tasks, lefts
 
 
 def _ended(task: SeenTask) -> float:

@@ -265,7 +265,8 @@ def pods(plan: Plan, run: Run) -> Mapping[str, list[list[str]]]:
         for node in nodes if spot.inner is None else ():
             children = [child.pod_name for child in node.detail.child_tasks[:1]]
             tried = (workflow.tries(node.place) if node.place else []) or children
-            found[spot.new(node.around).path] = [workflow.pods(pod) for pod in tried]
+            retried = spot.task.retry.count > 0
+            found[spot.new(node.around).path] = [workflow.pods(pod, retried=retried) for pod in tried]
     return found
 
 

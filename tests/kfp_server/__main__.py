@@ -26,6 +26,9 @@ def main() -> None:
     os.environ.pop("JUPYTER_KFP_STORE_URL", None)
     os.environ.pop("JUPYTER_KFP_ARTIFACT_ROOT", None)
 
+    # The grammar of addresses, which jsonschema imports just in case, takes longer than all the rest.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
     from werkzeug.serving import make_server
 
     from tests.kfp_server.app import Server, create

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,15 @@ class Cluster:
 
 
 @contextmanager
-def start(home: Path, *arguments: str, scheme: str = "http") -> Iterator[Cluster]:
-    """A server in a process of its own."""
+def start(
+    home: Path, *arguments: str, scheme: str = "http", environ: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
+    """A server in a process of its own, with these variables besides the ones here."""
     command = [sys.executable, "-m", "tests.kfp_server", "--home", str(home), *arguments]
-    with subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+    variables = {**os.environ, **(environ or {})}
+    with subprocess.Popen(
+        command, cwd=_REPOSITORY, env=variables, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             port = process.stdout.readline().strip()

@@ -1,6 +1,7 @@
 """One test server for all tests here; each test finds it without faults and leaves no wrong answer."""
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,26 @@ FAST = Patience(attempts=5, first=0.01, longest=0.05)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Cluster]:
+def s3_environment() -> dict[str, str]:
+    """What leads clients of S3 to a server of the tests, and what they say there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, s3_environment: dict[str, str]
+) -> Iterator[process.Cluster]:
     if not SWAGGER.is_file():
         pytest.skip(f"KFP's Swagger file is not here ({SWAGGER.name})")
-    with process.start(tmp_path_factory.mktemp("cluster")) as cluster:
+    with process.start(tmp_path_factory.mktemp("cluster"), environ=s3_environment) as cluster:
         yield cluster
 
 

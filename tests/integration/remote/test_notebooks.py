@@ -1,6 +1,5 @@
 """Notebooks on a cluster whose pipeline root is an S3-compatible store; whatever compiles is accepted."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from jupyter_kfp.store.records import State
 from tests.integration.equivalence.case import CORPUS, parse_case
 from tests.integration.equivalence.harness import compiled
 from tests.kfp_server import process
-from tests.kfp_server.swagger import SWAGGER
 
 _CELLS = (
     ("parameters", "scale: float = 2.0"),
@@ -28,33 +26,21 @@ _TEXT = "[3.0, 6.0] 9.0 [{0: 9.0}, {1: 36.0}]"
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """The URL of an S3 server, made known to every S3 client here."""
+def s3(s3_environment: dict[str, str]) -> Iterator[None]:
+    """A server that speaks S3, known to every client of it here and on the cluster."""
     from moto.server import ThreadedMotoServer
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = int(s3_environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for variable, value in s3_environment.items():
+            patch.setenv(variable, value)
         import s3fs
 
         s3fs.S3FileSystem().mkdir("pipelines")
-        yield f"http://127.0.0.1:{port}"
+        yield
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def on_s3(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Cluster]:
-    if not SWAGGER.is_file():
-        pytest.skip(f"KFP's Swagger file is not here ({SWAGGER.name})")
-    with process.start(tmp_path_factory.mktemp("on-s3"), "--root", "s3://pipelines/v2") as started:
-        yield started
 
 
 def notebook(path: Path) -> Path:
@@ -63,15 +49,15 @@ def notebook(path: Path) -> Path:
     return path
 
 
-def test_a_notebook_leaves_the_same_there_as_here(on_s3: process.Cluster, tmp_path: Path) -> None:
-    profiles.save(make("s3", endpoint=on_s3.url, pipeline_root="minio://pipelines/v2"))
+@pytest.mark.usefixtures("s3")
+def test_a_notebook_leaves_the_same_there_as_here(cluster: process.Cluster, tmp_path: Path) -> None:
+    profiles.save(make("s3", endpoint=cluster.url, pipeline_root="minio://pipelines/v2"))
     submission = load(notebook(tmp_path / "nb.ipynb")).submit({"scale": 3.0})
     check(Run(submission.run_id).wait(), "s3://pipelines/v2/nb/")
 
 
-def test_the_local_engine_keeps_artifacts_there_too(
-    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("s3")
+def test_the_local_engine_keeps_artifacts_there_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_KFP_ARTIFACT_ROOT", "s3://pipelines/here")
     check(load(notebook(tmp_path / "nb.ipynb")).run(scale=3.0), "s3://pipelines/here/")
 

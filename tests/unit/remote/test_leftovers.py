@@ -1,11 +1,14 @@
 """Which of the things under a pipeline root is whose."""
 
+from datetime import datetime, timezone
 from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_kfp.remote.leftovers import Leftovers, _nearest
+from jupyter_kfp.remote.leftovers import Leftovers, _nearest, matched
+from jupyter_kfp.store.mirror import SeenAttempt, SeenTask
+from jupyter_kfp.store.records import NewTask, State
 
 _moments = st.lists(st.integers(0, 20).map(float), max_size=5).map(sorted)
 
@@ -32,6 +35,28 @@ def test_what_was_executed_again_left_something_later() -> None:
 
 def test_what_was_reused_left_nothing() -> None:
     assert _nearest([10.0, 20.0, 30.0], [21.0]) == [(1, 0)]
+
+
+def test_what_was_tried_as_often_belongs_together() -> None:
+    """Whatever the times say: KFP's are to the second."""
+    moment = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    lefts = [
+        Leftovers("two", {"executor-logs-0": 1, "executor-logs-1": 1}, 1.0),
+        Leftovers("one", {"executor-logs-0": 1}, 2.0),
+    ]
+    tasks = [
+        SeenTask(
+            NewTask(f"a[{tries}]", "a", "a", "c"),
+            State.SUCCEEDED,
+            ended_at=moment,
+            attempts=tuple(SeenAttempt(n + 1, State.FAILED, moment) for n in range(tries)),
+        )
+        for tries in (1, 2)
+    ]
+    assert {path: left.uri for path, left in matched(tasks, {"a": lefts}).items()} == {
+        "a[1]": "one",
+        "a[2]": "two",
+    }
 
 
 def test_logs_by_their_tries() -> None:
