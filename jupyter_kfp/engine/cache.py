@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,9 +57,14 @@ class Surroundings:
 
 
 def time_to_live(container: Container) -> float | None:
-    """For how many seconds a task's result may be reused; None: for ever."""
+    """For how many seconds a task's result may be reused; None: for ever. What is no number allows none."""
     text = container.env.get(_TTL)
-    return None if text is None else float(text)
+    if text is None:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return 0.0
 
 
 def cache_key(
@@ -71,12 +76,13 @@ def cache_key(
     *,
     config: Mapping[str, str],
     surroundings: Surroundings,
+    place: Sequence[str] = (),
 ) -> str | None:
     """The key of a task; None for one that is always executed.
 
     Those are tasks with caching off, importers, tasks that clean up or ask how others ended, those that use the
     workspace (others change it), and those that read an artifact whose content is not known. ``config`` has the
-    values of the task's ConfigMaps. A ``cacheKey`` of the task's own stands for its inputs, image and code.
+    values of the task's ConfigMaps, ``place`` says what runs it where that is no process. A ``cacheKey`` of the task's own stands for its inputs, image and code.
     """
     if not task.enable_cache or not isinstance(executor, Container) or is_exit_task(task):
         return None
@@ -97,7 +103,7 @@ def cache_key(
         return None
     env = {name: value for name, value in executor.env.items() if name not in _OWN_VARIABLES}
     secrets = [[each.variable, each.source, each.key] for each in executor.secrets]
-    seen = [executor.image, command, env, secrets, dict(config), around]
+    seen = [executor.image, command, env, secrets, dict(config), around, list(place)]
     return _digest([pipeline, outputs, seen, dict(inputs.parameters), artifacts])
 
 

@@ -26,6 +26,7 @@ from jupyter_kfp.engine.directories import attempt_directory
 from jupyter_kfp.engine.kinds import attempt_class
 from jupyter_kfp.engine.plan import Container, Importer, Plan
 from jupyter_kfp.engine.reuse import Earlier, Reuse
+from jupyter_kfp.engine.runner import in_container
 from jupyter_kfp.engine.scheduler import Action, Close, End, Scheduler, Start
 from jupyter_kfp.engine.timers import Timers
 from jupyter_kfp.engine.tree import Opened, Spot, Tree, should_run
@@ -278,6 +279,9 @@ class Supervisor:
             inputs,
             config=self._cache.config(executor) if isinstance(executor, Container) else {},
             surroundings=self._cache.surroundings,
+            place=("container", self._context.image or "")
+            if in_container(self._context.runner, executor)
+            else (),
         )
         entries: list[FinishedTask] = []
         if progress.key is not None and not self._reuse.is_wanted(spot):

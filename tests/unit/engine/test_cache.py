@@ -32,6 +32,7 @@ def key(
     artifacts: tuple[NewArtifact, ...] = (),
     config: dict[str, str] | None = None,
     surroundings: Surroundings | None = None,
+    place: tuple[str, ...] = (),
 ) -> str | None:
     of = of or plan()
     the_task = of.dag.tasks["a"]
@@ -44,6 +45,7 @@ def key(
         Values({"n": 1} if inputs is None else inputs, {"data": produced} if produced else {}),
         config=config or {},
         surroundings=surroundings or Surroundings(None),
+        place=place,
     )
 
 
@@ -61,6 +63,7 @@ def test_the_same_has_the_same_key() -> None:
         {"inputs": {"n": "1"}},
         {"inputs": {}},
         {"config": {"MODE": "fast"}},
+        {"place": ("container", "")},
         {"of": plan(shell("y"))},
         {"of": plan({**shell("x"), "image": "python:3.12"})},
         {"of": plan({**shell("x"), "args": ["1"]})},
@@ -162,3 +165,4 @@ def test_how_long_a_result_is_good() -> None:
 
     assert ttl() is None
     assert ttl({"name": "JUPYTER_KFP_CACHE_TTL", "value": "90"}) == 90.0
+    assert ttl({"name": "JUPYTER_KFP_CACHE_TTL", "value": "long"}) == 0.0
