@@ -50,7 +50,7 @@ def test_the_runner_and_the_image_are_kept_with_the_run(
     compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that a run which is resumed goes on as it began."""
-    kept = {}
+    kept: dict[str, object] = {}
 
     def created(_store: object, new: NewRun, *_more: object) -> None:
         kept.update(new.options)
