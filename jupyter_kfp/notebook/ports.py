@@ -63,7 +63,8 @@ class PortBuilder(Verdicts):
             self._explicit_outputs(reading.dsl)
         else:
             self._pipeline_outputs(reading)
-        for step in list(flow.steps.values()):
+        # From the last step on, as it may make earlier ones hand names on.
+        for step in reversed(list(flow.steps.values())):
             self._unite_aliases(step)
         self._travelling_code()
         self._settle_types()

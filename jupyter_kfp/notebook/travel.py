@@ -26,13 +26,18 @@ class Travel(Joins):
     """Adds to the needs of steps what keeps objects what they are."""
 
     def _unite_aliases(self, step: StepState) -> None:
-        """Names of one object that ``step`` changes or compares come from one producer, so that they stay one.
+        """Names of one object that ``step`` changes, compares or hands on come from one producer, so that they stay one.
 
         ``y = xs`` in step B and ``y.append(1)`` or ``y is xs`` in step C: C must not get xs from step
         A, as another list, beside the y of B.
         """
         inputs = self.ports[step.name].inputs
-        looked_at = set(step.record.mutated) | step.record.identified
+        handed_on = {
+            name
+            for name in self.ports[step.name].outputs & set(inputs)
+            if step.versions.get(name) == inputs[name].version
+        }
+        looked_at = set(step.record.mutated) | step.record.identified | handed_on
         for name in sorted(looked_at & set(inputs)):
             for other in sorted(step.aliases.get(name, frozenset()) & looked_at):
                 mine, its = inputs[name], inputs.get(other) or step.environment.get(other)

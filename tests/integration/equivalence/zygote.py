@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -23,7 +24,21 @@ from typing import IO, Any
 
 import jupyter_kfp
 
-_LIGHT = ("IPython.core.interactiveshell", "IPython.core.magics", "papermill", "nbconvert", "cloudpickle")
+_LIGHT = (
+    "IPython.core.application",
+    "IPython.core.completerlib",
+    "IPython.core.interactiveshell",
+    "IPython.core.logger",
+    "IPython.core.magics",
+    "IPython.core.oinspect",
+    "bdb",
+    "jupyter_kfp.live.cell",
+    "jupyter_kfp.live.shell",
+    "jupyter_kfp.magics",
+    "papermill",
+    "nbconvert",
+    "cloudpickle",
+)
 _HEAVY = (
     "pandas",
     "sklearn.linear_model",
@@ -155,10 +170,12 @@ def _wait(child: int) -> int:
 
 
 def _warm() -> None:
-    """Read a notebook, so that every child finds the schema compiled."""
+    """Do once what every child would: compile the schema of notebooks, look for what is installed."""
     import nbformat
 
     nbformat.reads('{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}', as_version=4)
+    installed = importlib.metadata.entry_points()
+    importlib.metadata.entry_points = installed.select
 
 
 def _main() -> None:
