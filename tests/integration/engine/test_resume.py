@@ -232,3 +232,50 @@ def test_a_run_that_was_ended_from_outside_goes_on(home: Path, store: Store, how
     assert set(store.states(handle.id).values()) == {State.SUCCEEDED}
     assert os.getpid() != again.pid
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_the_commands_and_objects_that_let_a_run_go_on(engine: Engine, home: Path, tmp_path: Path) -> None:
+    import json
+
+    from click.testing import CliRunner
+
+    from jupyter_kfp.cli import main
+    from jupyter_kfp.runs import Run
+
+    def invoke(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(main, [*words, "--json"])
+        return done.exit_code, json.loads(done.stdout)
+
+    (tmp_path / "chain.yaml").write_text(chain())
+    fail(home, "two")
+    code, told = invoke("run", str(tmp_path / "chain.yaml"), "-p", "n=1", "--runner", "process")
+    run_id = told["run_id"]
+    assert (code, told["state"]) == (1, "FAILED")
+    assert invoke("resume", run_id)[0] == 2
+    code, told = invoke("retry", run_id)
+    assert (code, told["run_id"], told["state"]) == (1, run_id, "FAILED")
+    fail(home)
+    interrupted(engine, run_id, "two")
+    executed(home)
+    code, told = invoke("resume", run_id)
+    assert (code, told["run_id"], told["state"], told["outputs"]["y"]) == (0, run_id, "SUCCEEDED", 4)
+    assert "one" not in executed(home)
+    words = (
+        "run",
+        str(tmp_path / "chain.yaml"),
+        "-p",
+        "n=1",
+        "--runner",
+        "process",
+        "--from",
+        "two",
+        "--no-cache",
+    )
+    code, told = invoke(*words)
+    assert (code, {task["path"]: task["state"] for task in told["tasks"]}["one"]) == (0, "CACHED")
+    assert executed(home) == ["beside", "exit", "three", "two"]
+    fail(home, "two")
+    failed = Run(engine.run(chain(), {"n": 5}).id)
+    fail(home)
+    failed.retry()
+    assert failed.state is State.SUCCEEDED
