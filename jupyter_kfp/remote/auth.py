@@ -38,9 +38,8 @@ class Anonymous:
 class Held:
     """A token or a cookie that is fetched when it is first needed, and again when it has expired."""
 
-    def __init__(self, header: str, form: str, fetch: Callable[[], str], *, renewable: bool) -> None:
+    def __init__(self, header: str, form: str, fetch: Callable[[], str]) -> None:
         self._header, self._form, self._fetch = header, form, fetch
-        self._renewable = renewable
         self._value: str | None = None
 
     def headers(self) -> Mapping[str, str]:
@@ -51,8 +50,6 @@ class Held:
 
     def renew(self) -> bool:
         """Fetch it again; False if it is the same as before."""
-        if not self._renewable:
-            return False
         before, self._value = self._value, self._fetch()
         return self._value != before
 
@@ -64,18 +61,16 @@ def credentials(profile: Profile, send: Callable[..., Any]) -> Credentials:
     """
     match profile.auth:
         case AuthKind.TOKEN:
-            return Held("Authorization", "Bearer {}", lambda: vault.secret(profile), renewable=True)
+            return Held("Authorization", "Bearer {}", lambda: vault.secret(profile))
         case AuthKind.SERVICE_ACCOUNT:
             file = profile.token_file or TOKEN_FILE
-            return Held("Authorization", "Bearer {}", lambda: _token_of(file), renewable=True)
+            return Held("Authorization", "Bearer {}", lambda: _token_of(file))
         case AuthKind.COOKIE:
-            return Held("Cookie", "{}", lambda: _cookie(vault.secret(profile)), renewable=True)
+            return Held("Cookie", "{}", lambda: _cookie(vault.secret(profile)))
         case AuthKind.DEX:
-            return Held(
-                "Cookie", "{}", lambda: dex.login(profile, vault.secret(profile), send), renewable=True
-            )
+            return Held("Cookie", "{}", lambda: dex.login(profile, vault.secret(profile), send))
         case AuthKind.GOOGLE:
-            return Held("Authorization", "Bearer {}", lambda: _google(profile), renewable=True)
+            return Held("Authorization", "Bearer {}", lambda: _google(profile))
         case AuthKind.NONE:
             return Anonymous()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.engine import parameters
 from jupyter_kfp.engine.tree import outline
+from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import package, profiles
 from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.preflight import connected
@@ -181,12 +183,11 @@ def remember(
         # backend/src/v2/metadata/client.go, GetPipeline: where a run's artifacts are.
         root=f"{root.rstrip('/')}/{sent.plan.name}/{run.run_id}" if root else "",
         parameters=checked,
-        origin=replace(origin),
+        origin=origin,
         options={"remote": remote},
     )
-    store = open_store()
-    try:
-        if not any(record.id == run.run_id for record in store.runs()):
+    with closing(open_store()) as store:
+        try:
+            store.unchecked_run(run.run_id)
+        except UsageError:  # it is not there yet
             store.create_run(new, outline(sent.plan, sent.plan.dag))
-    finally:
-        store.close()
