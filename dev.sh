@@ -180,7 +180,7 @@ for name in ("pandas", "pyarrow", "scikit-learn", "skops", "matplotlib"): print(
     wait "$service" || true
 }
 
-# setup_containers EXTRA: the Python environment and, while that is being installed, the base image.
+# The Python environment and, while that is being installed, the base image.
 setup_containers() {
     local reason base key
     reason="$(no_containers)"
