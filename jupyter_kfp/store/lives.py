@@ -44,13 +44,15 @@ def abandon(session: Session, run_id: str, failure: Failure) -> None:
         task.interrupted = was_running
         own = why if was_running and not is_group else None
         task.failure = convert.failure_json(own)
-        session.execute(
-            update(schema.Attempt)
-            .where(schema.Attempt.task_id == task.id, schema.Attempt.state == State.RUNNING)
-            .values(state=state, ended_at=now, failure=convert.failure_json(why))
-        )
         kind, words = ("group" if is_group else "task"), own.message if own else ""
         session.add(history(run_id, kind, task=task.path, state=task.state, message=words))
+    of_run = select(schema.Task.id).where(schema.Task.run_id == run_id)
+    session.execute(
+        update(schema.Attempt)
+        .where(schema.Attempt.task_id.in_(of_run), schema.Attempt.state == State.RUNNING)
+        .values(state=state, ended_at=now, failure=convert.failure_json(why))
+        .execution_options(synchronize_session=False)
+    )
     run.state, run.ended_at, run.failure, run.interrupted = state, now, convert.failure_json(why), True
     session.add(history(run_id, "run", state=state, message=why.message if why else ""))
 
