@@ -114,7 +114,6 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
         "stderr_file": sys.stderr,
         "start_timeout": 300,
         "iopub_timeout": 60,
-        "request_save_on_cell_execute": False,  # nobody reads it before the end
         "autosave_cell_every": 0,
     }
     try:

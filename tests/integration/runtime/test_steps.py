@@ -78,7 +78,7 @@ def test_values_keep_type_identity_and_content_from_step_to_step(steps):
 
 
 def test_the_executed_notebook_and_its_page_are_kept(steps):
-    done = steps.run(make_step("one", "print('seen', x)\nx * 2", parameters={"x": "int"}), {"x": 3.0})
+    done = steps.cold(make_step("one", "print('seen', x)\nx * 2", parameters={"x": "int"}), {"x": 3.0})
     notebook = json.loads((done.place / "executed_notebook").read_text())
     sources = ["".join(cell["source"]) for cell in notebook["cells"]]
     assert any(
