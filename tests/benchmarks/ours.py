@@ -63,5 +63,6 @@ class Ours:
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Ours:
-    return Ours(tmp_path / "home")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Ours:
+    # Not beside the notebook: files there that change are a reason to execute steps anew.
+    return Ours(tmp_path_factory.mktemp("ours") / "home")
