@@ -69,15 +69,8 @@ class Database:
             self._upgrade()  # env.py takes the server's own lock
             return
         with file_lock(self.path.with_name(self.path.name + ".lock")):
-            if _version(self.engine) != HEAD:
-                self._upgrade()
-
-    def _upgrade(self) -> None:
-        from alembic import command
-        from alembic.config import Config
-        from alembic.util import CommandError
-
-        if self.path is not None:
+            if _version(self.engine) == HEAD:
+                return
             # Stays with the file. Below SQLAlchemy, which would begin a transaction; under the lock, as a
             # second process doing it meanwhile would fail instead of waiting.
             connection = self.engine.raw_connection()
@@ -85,6 +78,30 @@ class Database:
                 connection.cursor().execute("PRAGMA journal_mode=WAL")
             finally:
                 connection.close()
+            if inspect(self.engine).get_table_names():
+                self._upgrade()
+            else:
+                self._create()
+
+    def _create(self) -> None:
+        """Make the tables as the migrations would leave them: Alembic takes a while, and is for what is there."""
+        from jupyter_kfp.store.schema import Base
+
+        with self.engine.execution_options(jupyter_kfp_write=True).begin() as connection:
+            Base.metadata.create_all(connection)
+            connection.execute(
+                text(
+                    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+                    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+                )
+            )
+            connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+    def _upgrade(self) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         config.attributes["engine"] = self.engine

@@ -1,18 +1,21 @@
 """Notebooks on a cluster whose pipeline root is an S3-compatible store; whatever compiles is accepted."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from jupyter_kfp.api import load
 from jupyter_kfp.remote import profiles, versions
 from jupyter_kfp.remote.profile import make
 from jupyter_kfp.runs import Run
 from jupyter_kfp.store.records import State
-from tests.integration.equivalence.case import CORPUS, parse_case
-from tests.integration.equivalence.harness import compiled
+from tests.integration.equivalence.case import CORPUS, parse_case, parse_cells
+from tests.integration.equivalence.harness import compiled, write_files
+from tests.integration.equivalence.test_law import STRATEGIES
 from tests.kfp_server import process
 
 _CELLS = (
@@ -90,11 +93,31 @@ def check(run: Run, root: str) -> None:
 def test_whatever_compiles_is_accepted(path: Path, cluster: process.Cluster, tmp_path: Path) -> None:
     profiles.save(make("here", endpoint=cluster.url))
     case = parse_case(path.stem, path.read_text())
-    nbformat.write(case.notebook, tmp_path / "nb.ipynb")
-    for name, text in case.files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    found, _warnings = compiled(tmp_path / "nb.ipynb")
+    accepted = None if case.expect[0] == "diagnostic" else True
+    assert uploaded(case.notebook, case.files, tmp_path) is accepted
+
+
+@pytest.mark.parametrize("kind", STRATEGIES)
+def test_whatever_is_made_up_and_compiles_is_accepted(kind: str, cluster: process.Cluster) -> None:
+    profiles.save(make("here", endpoint=cluster.url))
+    seen = []
+
+    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(STRATEGIES[kind]())
+    def law(text: str) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            seen.append(uploaded(parse_cells(text), {}, Path(directory)))
+        assert seen[-1] is not False
+
+    law()
+    assert seen.count(True) > 2
+
+
+def uploaded(notebook: nbformat.NotebookNode, files: Mapping[str, str], directory: Path) -> bool | None:
+    """Whether the server takes a notebook's pipeline; None where it is not meant to compile."""
+    nbformat.write(notebook, directory / "nb.ipynb")
+    write_files(files, directory)
+    found, _warnings = compiled(directory / "nb.ipynb")
     if not isinstance(found, str):
-        pytest.skip("it is not meant to compile")
-    assert versions.upload(found, name=path.stem).version_id
+        return None
+    return bool(versions.upload(found, name="accepted").version_id)

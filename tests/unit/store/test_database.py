@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
 
 from jupyter_kfp.store import database, schema
 from jupyter_kfp.store.database import Database, StoreError
@@ -18,10 +23,20 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_models(url: str) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
+def alembic_config(engine: Engine) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    config.attributes["engine"] = engine
+    return config
 
+
+@pytest.mark.parametrize("made_by", ["migrations", "a new store"])
+def test_the_tables_are_exactly_those_of_the_models(url: str, made_by: str) -> None:
+    if made_by == "migrations":
+        path_of(url).parent.mkdir()
+        engine = create_engine(url)
+        command.upgrade(alembic_config(engine), "head")
+        engine.dispose()
     opened = Database(url)
     with opened.engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), schema.Base.metadata)
@@ -30,33 +45,23 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(url: str) -> None:
 
 
 def test_head_is_the_newest_migration() -> None:
-    from alembic.script import ScriptDirectory
-
     scripts = ScriptDirectory(str(Path(database.__file__).parent / "migrations"))
     assert scripts.get_current_head() == database.HEAD
 
 
 def test_migrations_can_be_undone(url: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
     opened = Database(url)
-    config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    config.attributes["engine"] = opened.engine
-    command.downgrade(config, "base")
+    command.downgrade(alembic_config(opened.engine), "base")
     opened.close()
     tables = sqlite3.connect(path_of(url)).execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     assert {name for (name,) in tables} <= {"alembic_version", "sqlite_sequence"}
 
 
-def test_a_store_that_is_up_to_date_opens_without_alembic(url: str) -> None:
-    Database(url).close()
+def test_a_store_is_made_and_opened_without_alembic(url: str) -> None:
     code = f"import sys; from jupyter_kfp.store.database import Database; Database({url!r}); print('alembic' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "False\n"
-    )
+    for _time in ("made", "opened"):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "False\n"
 
 
 def test_many_processes_may_open_a_new_store_at_once(url: str) -> None:
