@@ -37,6 +37,7 @@ def podman() -> Iterator[str]:
         with Path(directory, "log.txt").open("wb") as log:
             service = subprocess.Popen(
                 [*command, "--time=0", url],
+                cwd=directory,  # where its monitors note that memory ran out
                 env={**os.environ, "CONTAINERS_CONF": f"{PLACE}/containers.conf"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
