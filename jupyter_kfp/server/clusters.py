@@ -63,22 +63,14 @@ async def schedule(context: Context, body: ScheduleBody) -> Scheduled:
 
 
 def _schedule(ir: str, body: ScheduleBody) -> Scheduled:
-    from jupyter_kfp.remote import package, profiles, schedules, versions
-    from jupyter_kfp.remote.client import connect
+    from jupyter_kfp.remote import schedules
     from jupyter_kfp.remote.submit import Options
 
     when = schedules.When(
         body.cron, body.interval, body.start, body.end, body.concurrency, catch_up=body.catch_up
     )
-    when = schedules.checked(when)
-    client = connect(profiles.find(body.profile))
-    try:
-        given = package.read(ir)
-        pin = versions.upload_with(client, given, given.plan.name).pin
-        options = Options(body.profile, body.experiment, body.name)
-        made = schedules.create(client, given, body.parameters, when, options, versions.pinned(pin))
-    finally:
-        client.close()
+    options = Options(body.profile, body.experiment, body.name)
+    made = schedules.schedule(ir, when, body.parameters, options=options)
     return Scheduled(**made.as_dict())
 
 
