@@ -160,7 +160,7 @@ def test_nothing_is_left_when_its_owner_goes(pool: WarmPool, tmp_path: Path) -> 
         )
         fork = pool.start([sys.executable, "-c", BOOT, *sleeping], tmp_path, environment(), output.fileno())
     assert fork is not None
-    wait_for((tmp_path / "pid").exists)
+    wait_for(lambda: is_written(tmp_path / "pid"))
     kernel = int((tmp_path / "pid").read_text())
     assert all(b"warm-test/step/1" in Path(f"/proc/{pid}/environ").read_bytes() for pid in (fork.pid, kernel))
     fork.connection.close()
@@ -176,7 +176,7 @@ def test_the_mark_finds_a_fork_and_its_kernel(pool: WarmPool, tmp_path: Path) ->
         variables = environment(**{MARK: "warm-test/other/1"})
         fork = pool.start([sys.executable, "-c", BOOT, *sleeping], tmp_path, variables, output.fileno())
     assert fork is not None
-    wait_for((tmp_path / "pid").exists)
+    wait_for(lambda: is_written(tmp_path / "pid"))
     kill_marked(lambda marks: "warm-test/other/1" in marks)
     assert fork.wait() == -signal.SIGKILL
     assert not alive(int((tmp_path / "pid").read_text()))
@@ -326,6 +326,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.02)
+
+
+def is_written(file: Path) -> bool:
+    """Whether there is something in it: a file exists before that."""
+    return file.exists() and file.read_text() != ""
 
 
 def alive(pid: int) -> bool:
