@@ -132,6 +132,8 @@ class Supervisor:
 
     def execute(self) -> State:
         """Run all tasks; returns the state the run ended in. If this raises, no step is left running."""
+        # Read now: inside a tick, whoever else writes to the store would wait for all these files.
+        _ = self._cache.surroundings.digest
         try:
             with self._tick():
                 for path in self._lost:

@@ -118,23 +118,15 @@ def steps_in(body: Body) -> Iterator[StepState]:
                 yield block
 
 
-def loops_in(body: Body) -> Iterator[LoopBlock]:
-    """The loops of a body that are in no branch, outer before inner."""
-    for block in body:
-        if isinstance(block, LoopBlock):
-            yield block
-            yield from loops_in(block.body)
-
-
-def all_loops(body: Body) -> Iterator[LoopBlock]:
-    """Every loop of a body, those in branches too."""
+def loops_in(body: Body, *, branches: bool = False) -> Iterator[LoopBlock]:
+    """The loops of a body, outer before inner; those that are in branches only if asked for."""
     for block in body:
         match block:
-            case BranchBlock(arms=arms):
+            case BranchBlock(arms=arms) if branches:
                 for arm in arms:
-                    yield from all_loops(arm.body)
+                    yield from loops_in(arm.body, branches=True)
             case LoopBlock(body=inner):
                 yield block
-                yield from all_loops(inner)
+                yield from loops_in(inner, branches=branches)
             case _:
                 pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from jupyter_kfp.notebook.blocks import all_loops
+from jupyter_kfp.notebook.blocks import loops_in
 from jupyter_kfp.notebook.environment import BUILTINS, StepState
 from jupyter_kfp.notebook.joins import Joins
 from jupyter_kfp.notebook.needs import ARTIFACT
@@ -51,7 +51,8 @@ class Travel(Joins):
 
     def _keep_identity(self, step: StepState, newer: Definition, older: Definition) -> None:
         """What an arm of a branch gave a second name travels as an artifact, which can say that it is one object."""
-        if older.kind is Kind.STEP and not any(loop.items is older for loop in all_loops(self.flow.body)):
+        loops = loops_in(self.flow.body, branches=True)
+        if older.kind is Kind.STEP and not any(loop.items is older for loop in loops):
             self.flow.steps[older.step].types[older.name] = ARTIFACT
             return
         self._report(

@@ -25,7 +25,10 @@ class Problem(BaseModel):
 
 
 class Finding(Answer):
-    """Something that is wrong with the notebook, or may be. Cells count from 0, lines from 1."""
+    """Something that is wrong with the notebook, or may be. Cells count from 0, lines from 1.
+
+    ``file_line`` is the line in the file, where the notebook is a script or Markdown.
+    """
 
     code: str
     severity: Severity
@@ -34,19 +37,12 @@ class Finding(Answer):
     cell: int | None = None
     line: int | None = None
     step: str | None = None
+    file_line: int | None = None
 
     @classmethod
     def of(cls, found: Diagnostic) -> Finding:
         """The same diagnostic."""
-        return cls(
-            code=found.code,
-            severity=found.severity,
-            message=found.message,
-            remedy=found.remedy,
-            cell=found.cell,
-            line=found.line,
-            step=found.step,
-        )
+        return cls(**found.as_dict())
 
 
 class NotebookProblem(Problem):
