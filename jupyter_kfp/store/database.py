@@ -18,7 +18,7 @@ from jupyter_kfp.store.location import HOME_VARIABLE, URL_VARIABLE
 from jupyter_kfp.store.lock import file_lock
 
 # The newest migration. Kept here so that opening a store that is up to date need not import Alembic.
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 BUSY_SECONDS: Final = 30
 # The statements' SQL, for all stores that this process opens; there are some dozens of them.
 _COMPILED: dict[Any, Any] = {}

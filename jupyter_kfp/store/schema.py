@@ -129,6 +129,8 @@ class Run(Base):
     host: Mapped[str | None] = mapped_column(Text)
     pid: Mapped[int | None]
     pid_started: Mapped[float | None] = mapped_column(Float)
+    # Housekeeping keeps it.
+    pinned: Mapped[bool] = mapped_column(Boolean, server_default=false(), default=False)
 
 
 class Task(Base):
@@ -157,6 +159,8 @@ class Task(Base):
     interrupted: Mapped[bool] = mapped_column(Boolean, server_default=false(), default=False)
     cache_key: Mapped[str | None] = mapped_column(String(64), index=True)
     reused_from: Mapped[int | None] = mapped_column(Integer)
+    # What made its outputs: hash of the cell, image and its digest, hash of its environment.
+    provenance: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
 
 
 class Attempt(Base):
@@ -195,12 +199,14 @@ class Artifact(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(Text)
     type: Mapped[str] = mapped_column(Text)
-    uri: Mapped[str] = mapped_column(Text)
+    uri: Mapped[str] = mapped_column(Text, index=True)
     # "metadata" is taken by SQLAlchemy's base class.
     info: Mapped[dict[str, Any]] = mapped_column("metadata", JsonText)
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     size: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    # Housekeeping keeps it, whatever becomes of its run's others.
+    pinned: Mapped[bool] = mapped_column(Boolean, server_default=false(), default=False)
 
 
 class Event(Base):
@@ -245,3 +251,69 @@ class HistoryEvent(Base):
     task: Mapped[str | None] = mapped_column(Text)
     state: Mapped[State | None]
     message: Mapped[str] = mapped_column(Text)
+
+
+class Environment(Base):
+    """What was installed where a step or an engine ran, as JSON; kept once for all runs that had the same."""
+
+    __tablename__ = "environments"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content: Mapped[dict[str, Any]] = mapped_column(JsonText)
+
+
+class InputFile(Base):
+    """A file that is no artifact of its run, and whose path a parameter named: of the run, or of the task ``task``.
+
+    ``version`` is what a tool for versions of data says of it, such as DVC.
+    """
+
+    __tablename__ = "input_files"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    task: Mapped[str | None] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(String(255))
+    uri: Mapped[str] = mapped_column(Text, index=True)
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
+    time: Mapped[datetime]
+
+
+class Approval(Base):
+    """That somebody approved an artifact's content. Rows are only ever added.
+
+    Each holds the ``hash`` of the one before as ``previous``, and its own over all else, so that a changed, missing or
+    moved row shows. It refers to no other table: it outlives what it is about.
+    """
+
+    __tablename__ = "approvals"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    artifact_id: Mapped[int] = mapped_column(Integer, index=True)
+    run_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(Text)
+    uri: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    approved_by: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    # As text, as it is hashed.
+    time: Mapped[str] = mapped_column(String(40))
+    previous: Mapped[str] = mapped_column(String(64), unique=True)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class Metric(Base):
+    """A metric's value at a step (an epoch) of a task; None: it was not a number, which SQLite cannot keep."""
+
+    __tablename__ = "metrics"
+    __table_args__ = (Index(None, "run_id", "name", "step"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    step: Mapped[int] = mapped_column(Integer)
+    value: Mapped[float | None] = mapped_column(Float)
+    time: Mapped[datetime]

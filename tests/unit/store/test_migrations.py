@@ -24,7 +24,7 @@ ROWS = (
 )
 
 
-@pytest.mark.parametrize("version", ["0001", "0002"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
 def test_what_an_earlier_version_has_left_is_there(url: str, version: str) -> None:
     from alembic import command
     from alembic.config import Config
