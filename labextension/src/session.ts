@@ -1,4 +1,5 @@
 // One open notebook: its preview as it is being edited, and the run that is shown for it.
+import { INotebookContent, isCode } from '@jupyterlab/nbformat';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -146,9 +147,10 @@ export class Session {
 
   /** What the pipeline is made from: outputs do not matter, and would be many. */
   private _content(): string {
-    const notebook = this.panel.context.model.toJSON() as any;
-    const cells = notebook.cells.map((cell: any) =>
-      cell.cell_type === 'code' ? { ...cell, outputs: [], execution_count: null } : cell
+    // The signature is that of any document's model.
+    const notebook = this.panel.context.model.toJSON() as INotebookContent;
+    const cells = notebook.cells.map(cell =>
+      isCode(cell) ? { ...cell, outputs: [], execution_count: null } : cell
     );
     return JSON.stringify({ ...notebook, cells });
   }
