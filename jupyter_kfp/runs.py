@@ -192,11 +192,19 @@ class Run:
             return {task.path: StepRun(task) for task in store.tasks(self.id)}
 
     def __getitem__(self, step: str) -> StepRun:
-        """One step, as it is now. Raises KeyError with the names there are."""
+        """One step, as it is now; in a loop ``train[2]`` is the third iteration, ``train`` the first that began.
+
+        Raises KeyError with the names there are.
+        """
         steps = self.steps
-        wanted = step.lower().replace("_", "-")  # KFP writes train_model as train-model
-        for name, found in steps.items():
-            if name.lower() == wanted or found.record.display_name == step:
+        name, bracket, iterations = step.partition("[")
+        wanted = name.lower().replace("_", "-")  # KFP writes train_model as train-model
+        for path, found in steps.items():
+            place, _, iteration = path.partition("[")
+            known = {place.lower(), found.record.key.lower()}
+            if (wanted in known or found.record.display_name == name) and (
+                not bracket or iteration == iterations
+            ):
                 return found
         raise KeyError(f"no step {step!r}; the run has {', '.join(steps) or 'none'}")
 
@@ -230,6 +238,10 @@ def _output(value: Any) -> Any:
             return value
 
 
+def _one_or_more(made: tuple[ArtifactRecord, ...]) -> StoredArtifact | list[StoredArtifact]:
+    return StoredArtifact(made[0]) if len(made) == 1 else [StoredArtifact(record) for record in made]
+
+
 class StepRun:
     """One step of a run, as it was when it was asked for."""
 
@@ -250,15 +262,21 @@ class StepRun:
         return self.record.failure.message if self.record.failure else None
 
     @property
+    def inputs(self) -> Mapping[str, Any]:
+        """What it took, by name: values of parameters, :class:`StoredArtifact` (several: a list) for the others."""
+        taken = {port: _one_or_more(all_) for port, all_ in self.record.input_artifacts.items() if all_}
+        return _Named({**self.record.input_parameters, **taken}, "input")
+
+    @property
     def outputs(self) -> Mapping[str, Json]:
         """The parameters it left, by name."""
         return _Named(self.record.output_parameters, "output parameter")
 
     @property
-    def artifacts(self) -> Mapping[str, StoredArtifact]:
-        """The artifacts it left, by name."""
+    def artifacts(self) -> Mapping[str, Any]:
+        """The artifacts it left, by name: each a :class:`StoredArtifact`, or a list where a port has several."""
         made = self.record.output_artifacts
-        own = {port: StoredArtifact(made[port][0]) for port in made if made[port] and port not in _REPORTS}
+        own = {port: _one_or_more(made[port]) for port in made if made[port] and port not in _REPORTS}
         return _Named(own, "artifact")
 
     @property
@@ -352,8 +370,4 @@ class StoredArtifact:
                 f"{self.record.name} ({self.metadata.get('python_type', self.record.type)}) cannot be loaded: {error}",
                 "Run the cells that define its class first, or install what it needs.",
             ) from error
-        return (
-            value[self.record.port or self.record.name]
-            if self.metadata.get("serializer") == "bundle"
-            else value
-        )
+        return value
