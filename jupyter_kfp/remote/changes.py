@@ -73,7 +73,7 @@ def changes(
             {name: {"value": value} for name, value in some.items()} for some in values if some is not None
         ]
         found += [change for change in _named("parameter", *both) if change.kind is Kind.CHANGED]
-    found += _named("task", _tasks(before, sources[0]), _tasks(after, sources[1]))
+    found += _named("task", tasks(before, sources[0]), tasks(after, sources[1]))
     return found
 
 
@@ -129,7 +129,7 @@ def _outputs(package: Package) -> dict[str, Any]:
     return {**_parameters(package, "outputDefinitions"), **types}
 
 
-def _tasks(package: Package, sources: Mapping[str, str]) -> dict[str, Any]:
+def tasks(package: Package, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """The tasks by dotted name, with what is said of each."""
     spec = package.spec
     components = spec.get("components") or {}

@@ -42,6 +42,7 @@ __all__ = [
     "PipelineOutput",
     "Port",
     "graph_from_ir",
+    "with_states",
 ]
 
 _ITERATION = re.compile(r"\[\d+\]")
@@ -89,7 +90,7 @@ def graph_from_ir(ir: str | Mapping[str, Any], states: Mapping[str, str] | None 
         raise UsageError(
             "This is not a compiled pipeline: its parts are not those of KFP's PipelineSpec.", f"({error!r})"
         ) from error
-    return _with_states(_sorted(graph), states or {})
+    return with_states(_sorted(graph), states or {})
 
 
 def _read(text: str) -> Mapping[str, Any]:
@@ -182,7 +183,8 @@ def _sorted(graph: Graph) -> Graph:
     )
 
 
-def _with_states(graph: Graph, states: Mapping[str, str]) -> Graph:
+def with_states(graph: Graph, states: Mapping[str, str]) -> Graph:
+    """The same graph in these states, by dotted path as for :func:`graph_from_ir`. Raises ValueError as that."""
     if not states:
         return graph
     seen: dict[str, list[str]] = defaultdict(list)

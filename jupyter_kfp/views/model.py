@@ -10,10 +10,11 @@ from typing import Any
 
 
 class NodeKind(str, Enum):
-    """What a node runs: a task's container, or KFP's importer, which runs no code."""
+    """What a node runs: a task's container, KFP's importer, which runs no code, or the tasks of a closed box."""
 
     TASK = "task"
     IMPORTER = "importer"
+    GROUP = "group"
 
 
 class GroupKind(str, Enum):
@@ -162,7 +163,7 @@ class Graph:
         ::
 
             {"schema": 1, "name": str, "description": str,
-             "nodes":  [{"id", "name", "kind": "task"|"importer", "parent": id|null, "state": str|null,
+             "nodes":  [{"id", "name", "kind": "task"|"importer"|"group", "parent": id|null, "state": str|null,
                          "counts": {state: int}, "note": str, "image": str,
                          "inputs": [{"name", "type"}], "outputs": [{"name", "type"}]}],
              "edges":  [{"source": id, "target": id, "labels": [str], "kind": "data"|"order"}],

@@ -27,7 +27,7 @@ _MANY_EDGES, _DENSE = 60, 1.5
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_svg(graph: Graph, *, labels: bool | None = None, title: bool = True) -> str:
+def to_svg(graph: Graph, *, labels: bool | None = None, title: bool = True, ids: bool = False) -> str:
     """``graph`` as a standalone SVG document.
 
     Args:
@@ -35,15 +35,16 @@ def to_svg(graph: Graph, *, labels: bool | None = None, title: bool = True) -> s
         labels: whether edges name the values that flow; None: where the picture stays
             readable (a tooltip names them in any case).
         title: whether the pipeline's name, inputs and outputs stand above it.
+        ids: whether nodes and the headlines of boxes carry their id as ``data-id``, for views that react to clicks.
     """
     if labels is None:
         labels = len(graph.edges) <= max(_MANY_EDGES, _DENSE * len(graph.nodes))
-    return _Drawing(graph, layout(graph, labels=labels), title=title).document()
+    return _Drawing(graph, layout(graph, labels=labels), title=title, ids=ids).document()
 
 
 class _Drawing:
-    def __init__(self, graph: Graph, plan: Layout, *, title: bool) -> None:
-        self.graph, self.plan = graph, plan
+    def __init__(self, graph: Graph, plan: Layout, *, title: bool, ids: bool) -> None:
+        self.graph, self.plan, self.ids = graph, plan, ids
         content = json.dumps(graph.as_dict(), sort_keys=True, default=str)
         # Several pictures may stand in one page, where ids are shared.
         self.key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -135,7 +136,7 @@ class _Drawing:
         mark = icon(group.state, x + 7, y + 9) if group.state else ""
         lines = [group.label, f"{group.kind.value.replace('_', ' ')} {group.id}", group.state or ""]
         return (
-            f"<g><title>{_text(chr(10).join(filter(None, lines)))}</title>{cover}{mark}"
+            f"<g{self._id(group)}><title>{_text(chr(10).join(filter(None, lines)))}</title>{cover}{mark}"
             f'<text class="headline {group.kind.value}" x="{number(x + room)}" y="{number(y + 13)}">{_text(text)}</text></g>'
         )
 
@@ -165,9 +166,12 @@ class _Drawing:
         )
         classes = f"node {node.kind.value}" + (f" {node.state}" if node.state else "")
         return (
-            f'<g class="{classes}"><title>{_text(_tooltip(node))}</title>'
+            f'<g class="{classes}"{self._id(node)}><title>{_text(_tooltip(node))}</title>'
             f'<rect {_rect(box)} rx="8"/>{mark}<text>{spans}</text>{note}</g>'
         )
+
+    def _id(self, item: Node | Group) -> str:
+        return f' data-id="{_text(item.id)}"' if self.ids else ""
 
     def _edges(self) -> Iterator[str]:
         for route in self.plan.routes:
