@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 _QUANTITY = re.compile(r"^\d+(\.\d+)?([eE]\d+|m|k|[KMGTPE]i?)?$")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
@@ -134,9 +134,14 @@ def _split(text: str) -> list[str]:
     return [p for p in re.split(r"\s+|,(?=\s*[A-Za-z_./])(?![^\[]*\])", text.strip()) if p]
 
 
-Quantity = Annotated[str, BeforeValidator(_quantity)]
-Duration = Annotated[int, BeforeValidator(parse_duration)]
-Caching = Annotated[bool | int, BeforeValidator(_caching)]
+def _taking(*types: str) -> WithJsonSchema:
+    """The JSON types that are read, which are more than the one they become."""
+    return WithJsonSchema({"type": list(types)}, mode="validation")
+
+
+Quantity = Annotated[str, BeforeValidator(_quantity), _taking("string", "number")]
+Duration = Annotated[int, BeforeValidator(parse_duration), _taking("string", "integer")]
+Caching = Annotated[bool | int, BeforeValidator(_caching), _taking("string", "boolean", "integer")]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Environment = Annotated[dict[str, str], BeforeValidator(_env)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
@@ -278,40 +283,66 @@ OutputTypes: TypeAlias = Annotated[dict[str, str], BeforeValidator(_outputs)]
 class StepOptions(_Model):
     """What can be said of one step. Every field reaches the IR."""
 
-    image: str | None = Field(None, description="Container image the step runs in.")
-    packages: Texts = Field((), description="Distributions to install, as pip requirements.")
-    cpu: Quantity | None = Field(None, description="CPU limit; also the request unless cpu_request is given.")
-    memory: Quantity | None = Field(
-        None, description="Memory limit; also the request unless memory_request is given."
+    image: str | None = Field(
+        None, description="Container image the step runs in.", examples=["python:3.12-slim"]
     )
-    cpu_request: Quantity | None = Field(None, description="CPU request.")
-    memory_request: Quantity | None = Field(None, description="Memory request.")
+    packages: Texts = Field(
+        (), description="Distributions to install, as pip requirements.", examples=["xgboost==3.*"]
+    )
+    cpu: Quantity | None = Field(
+        None, description="CPU limit; also the request unless cpu_request is given.", examples=["500m"]
+    )
+    memory: Quantity | None = Field(
+        None, description="Memory limit; also the request unless memory_request is given.", examples=["8G"]
+    )
+    cpu_request: Quantity | None = Field(None, description="CPU request.", examples=["250m"])
+    memory_request: Quantity | None = Field(None, description="Memory request.", examples=["4G"])
     gpu: int | None = Field(None, ge=0, description="Number of accelerators.")
     accelerator: str | None = Field(
-        None, description="Resource name or type of the accelerator; nvidia.com/gpu by default."
+        None,
+        description="Resource name or type of the accelerator; nvidia.com/gpu by default.",
+        examples=["nvidia.com/gpu"],
     )
     retries: int | None = Field(None, ge=0, description="How often a failed step is tried again.")
-    backoff: Duration | None = Field(None, description="Wait before the first retry.")
+    backoff: Duration | None = Field(None, description="Wait before the first retry.", examples=["10s"])
     backoff_factor: float | None = Field(None, ge=1, description="What each further wait is multiplied by.")
-    backoff_max: Duration | None = Field(None, description="Longest wait between two tries.")
-    timeout: Duration | None = Field(None, description="The step is ended when it runs longer.")
-    cache: Caching | None = Field(None, description="on, off, or how long a result may be reused (24h).")
-    cache_key: str | None = Field(None, description="Text that replaces the computed cache key.")
-    env: Environment = Field({}, description="Environment variables.")
-    secret: Secrets = Field((), description="Secrets, as environment variables or files.")
-    configmap: ConfigMaps = Field((), description="ConfigMaps, as environment variables or files.")
-    volume: Volumes = Field((), description="PersistentVolumeClaims to mount.")
-    empty_dir: EmptyDirs = Field((), description="Scratch directories.")
-    shm: Quantity | None = Field(None, description="Size of /dev/shm.")
-    node_selector: Pairs = Field({}, description="Labels a node must have.")
-    tolerations: Tolerations = Field((), description="Taints the step tolerates.")
+    backoff_max: Duration | None = Field(None, description="Longest wait between two tries.", examples=["5m"])
+    timeout: Duration | None = Field(
+        None, description="The step is ended when it runs longer.", examples=["2h"]
+    )
+    cache: Caching | None = Field(
+        None, description="on, off, or how long a result may be reused (24h).", examples=["24h"]
+    )
+    cache_key: str | None = Field(
+        None, description="Text that replaces the computed cache key.", examples=["v1"]
+    )
+    env: Environment = Field({}, description="Environment variables.", examples=["MODE=fast"])
+    secret: Secrets = Field(
+        (), description="Secrets, as environment variables or files.", examples=["creds:password=DB_PASSWORD"]
+    )
+    configmap: ConfigMaps = Field(
+        (), description="ConfigMaps, as environment variables or files.", examples=["settings=/etc/settings"]
+    )
+    volume: Volumes = Field((), description="PersistentVolumeClaims to mount.", examples=["data=/data:ro"])
+    empty_dir: EmptyDirs = Field((), description="Scratch directories.", examples=["/scratch:10Gi"])
+    shm: Quantity | None = Field(None, description="Size of /dev/shm.", examples=["2Gi"])
+    node_selector: Pairs = Field({}, description="Labels a node must have.", examples=["zone=a"])
+    tolerations: Tolerations = Field(
+        (), description="Taints the step tolerates.", examples=["spot=true:NoSchedule"]
+    )
     affinity: dict[str, Any] | None = Field(None, description="Node affinity, as Kubernetes writes it.")
-    labels: Pairs = Field({}, description="Labels of the pod.")
-    annotations: Pairs = Field({}, description="Annotations of the pod.")
-    image_pull_secret: Texts = Field((), description="Secrets for pulling the image.")
-    service_account: str | None = Field(None, description="Kubernetes service account of the run.")
-    display_name: str | None = Field(None, description="Name shown instead of the step's.")
-    outputs: OutputTypes = Field({}, description="Names the step exports, with their types.")
+    labels: Pairs = Field({}, description="Labels of the pod.", examples=["team=risk"])
+    annotations: Pairs = Field({}, description="Annotations of the pod.", examples=["owner=me"])
+    image_pull_secret: Texts = Field((), description="Secrets for pulling the image.", examples=["registry"])
+    service_account: str | None = Field(
+        None, description="Kubernetes service account of the run.", examples=["pipeline-runner"]
+    )
+    display_name: str | None = Field(
+        None, description="Name shown instead of the step's.", examples=["Fit the forest"]
+    )
+    outputs: OutputTypes = Field(
+        {}, description="Names the step exports, with their types.", examples=["model:Model"]
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> StepOptions:
@@ -326,15 +357,21 @@ class StepOptions(_Model):
 class PipelineOptions(_Model):
     """What can be said of a whole notebook (``notebook.metadata.kfp``), besides step defaults."""
 
-    name: str | None = Field(None, description="Name of the pipeline; the file's name by default.")
+    name: str | None = Field(
+        None, description="Name of the pipeline; the file's name by default.", examples=["churn"]
+    )
     description: str = Field("", description="What the pipeline does.")
-    experiment: str | None = Field(None, description="Experiment its runs belong to.")
-    pipeline_root: str | None = Field(None, description="Where artifacts are kept, as a URI.")
-    service_account: str | None = Field(None, description="Kubernetes service account of the run.")
+    experiment: str | None = Field(None, description="Experiment its runs belong to.", examples=["churn"])
+    pipeline_root: str | None = Field(
+        None, description="Where artifacts are kept, as a URI.", examples=["s3://bucket/runs"]
+    )
+    service_account: str | None = Field(
+        None, description="Kubernetes service account of the run.", examples=["pipeline-runner"]
+    )
 
 
 # Options that are joined, not replaced, when several places give them.
-_JOINED = frozenset(
+JOINED = frozenset(
     name
     for name, field in StepOptions.model_fields.items()
     if field.default in ((), {}) and name != "affinity"
@@ -350,7 +387,7 @@ def merge(*layers: StepOptions) -> StepOptions:
     for layer in layers:
         for name in sorted(layer.model_fields_set):
             value = getattr(layer, name)
-            if name in _JOINED and name in merged:
+            if name in JOINED and name in merged:
                 earlier = merged[name]
                 value = (
                     {**earlier, **value}

@@ -4,7 +4,8 @@ From far to near, and the nearer wins (lists and mappings are joined):
 
 1. ``notebook.metadata.kfp``: pipeline options (``name``, ``description``, ``experiment``, ``pipeline_root``,
    ``service_account``), and defaults of every step, under ``defaults`` or directly beside them;
-2. ``cell.metadata.kfp``: a mapping of step options, what forms edit (empty values count as not given);
+2. ``cell.metadata.kfp``: a mapping of step options, what forms edit (empty values count as not given; lists and
+   mappings may be texts of one item a line);
 3. tags: Kale's (:mod:`jupyter_kfp.notebook.kale`), and ``OPTION:VALUE`` in the compact form;
 4. ``#| OPTION: VALUE`` lines at the top of the cell, YAML as in Quarto and nbdev;
 5. flags of ``%%component NAME``: ``--memory 8G``, ``--memory=8G``, ``--no-cache``; repeated for lists.
@@ -36,7 +37,7 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from jupyter_kfp.errors import Diagnostic, Severity
-from jupyter_kfp.options import PipelineOptions, StepOptions, merge
+from jupyter_kfp.options import JOINED, PipelineOptions, StepOptions, merge
 
 # What other tools and Kubernetes call our options.
 _SYNONYMS = {
@@ -155,7 +156,22 @@ class Spelling:
             return
         for name, raw in values.items():
             if raw is not None and raw != "":
-                self.put(str(name), raw, how=f"It stands in {where}.")
+                for item in _items(str(name), raw):
+                    self.put(str(name), item, how=f"It stands in {where}.")
+
+
+def _items(name: str, raw: object) -> list[object]:
+    """What a form writes of a list or a mapping: a text with one item a line, as flags or JSON objects have it."""
+    if not isinstance(raw, str) or name.replace("-", "_") not in JOINED:
+        return [raw]
+    return [_item(line.strip()) for line in raw.splitlines() if line.strip()]
+
+
+def _item(text: str) -> object:
+    try:
+        return json.loads(text) if text.startswith("{") else text
+    except (ValueError, RecursionError):
+        return text  # no option has such an item: its check says so
 
 
 def _names(raw: object) -> list[str]:
