@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Ports that every step has, beside its own.
 _EXECUTED_NOTEBOOK, _EXECUTED_HTML = "executed_notebook", "executed_html"
-_REPORTS = frozenset({_EXECUTED_NOTEBOOK, _EXECUTED_HTML})
+REPORTS = frozenset({_EXECUTED_NOTEBOOK, _EXECUTED_HTML})
 
 
 class _Named(dict[str, Any]):
@@ -208,6 +208,15 @@ class Run:
                 return found
         raise KeyError(f"no step {step!r}; the run has {', '.join(steps) or 'none'}")
 
+    def packed(self, step: StepRun) -> Mapping[str, Any]:
+        """A step as it was compiled (`compiler.payload.step_json`); empty for one that comes from no notebook."""
+        from jupyter_kfp.engine import ir
+        from jupyter_kfp.engine.packed import packed_step
+
+        with _opened() as store:
+            plan = ir.read(store.ir(self.id))
+        return packed_step(plan, step.record.path) or {}
+
     def as_dict(self) -> dict[str, Any]:
         """The document that ``jupyter kfp run --json`` prints."""
         from jupyter_kfp.engine.result import document
@@ -276,7 +285,7 @@ class StepRun:
     def artifacts(self) -> Mapping[str, Any]:
         """The artifacts it left, by name: each a :class:`StoredArtifact`, or a list where a port has several."""
         made = self.record.output_artifacts
-        own = {port: _one_or_more(made[port]) for port in made if made[port] and port not in _REPORTS}
+        own = {port: _one_or_more(made[port]) for port in made if made[port] and port not in REPORTS}
         return _Named(own, "artifact")
 
     @property
@@ -345,29 +354,21 @@ class StoredArtifact:
             )
         return path
 
-    def load(self, namespace: dict[str, Any] | None = None) -> Any:
+    def load(self, namespace: dict[str, Any] | None = None, *, allow_pickle: bool = False) -> Any:
         """The value itself.
 
         ``namespace`` is where objects of classes that the notebook defines find their class; by
-        default the interactive one.
+        default the interactive one. ``allow_pickle``: whether code in it may run although it is not of a run of
+        this user on this machine; also allowed by ``JUPYTER_KFP_ALLOW_PICKLE=1``.
 
         Raises:
-            JupyterKfpError: it cannot be loaded, with the reason.
+            ConsentError: it is of somebody else's run, and loading it would run code.
+            JupyterKfpError: it cannot be loaded, or was changed since, with the reason.
         """
         import __main__
-        from jupyter_kfp.runtime.serializers import load as load_value
+        from jupyter_kfp.store import loading
 
         space = vars(__main__) if namespace is None else namespace
-        path = self.path
-        if self.metadata.get("unbound"):
-            raise JupyterKfpError(
-                f"`{self.record.name}` was not bound when its step ended.", "Bind it on every path."
-            )
-        try:
-            value = load_value(path, self.metadata, space, self.uri)
-        except Exception as error:  # each serializer's library has errors of its own
-            raise JupyterKfpError(
-                f"{self.record.name} ({self.metadata.get('python_type', self.record.type)}) cannot be loaded: {error}",
-                "Run the cells that define its class first, or install what it needs.",
-            ) from error
-        return value
+        with _opened() as store:
+            made_in = store.unchecked_run(self.record.run_id)
+        return loading.load(self.record, made_in, self.path, space, allow_pickle=allow_pickle)

@@ -95,7 +95,9 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
         max_parallel=run.options.get("max_parallel") or os.cpu_count() or 1,
         changed=ring,
         cache=Cache(
-            find=store.cached if run.options.get("cache", True) else lambda _key: [],
+            find=(lambda key: reuse.trusted(store, store.cached(key)))
+            if run.options.get("cache", True)
+            else lambda _key: [],
             surroundings=Surroundings(
                 source_dir,
                 Path(file) if (file := run.options.get("file")) else None,

@@ -20,6 +20,7 @@ from jupyter_kfp.engine.directories import safe
 from jupyter_kfp.engine.environments import Interpreter
 from jupyter_kfp.engine.plan import ComponentInput, Importer
 from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store import loading
 from jupyter_kfp.store.artifacts import content, local_copy, local_path
 from jupyter_kfp.store.lock import file_lock
 from jupyter_kfp.store.records import NewArtifact, State
@@ -81,6 +82,15 @@ class Import(Attempt):
             sha256=found.sha256 if found else None,
             size=found.size if found else None,
         )
+        # The file may be anybody's, whoever wrote the pipeline.
+        what = None if loading.consented() else loading.code_in(artifact, path)
+        if what is not None:
+            return self._failed(
+                f"{uri} is {what}; a step that loads it runs code of whoever made it. If you trust that, set "
+                f"{loading.CONSENT}=1 in the environment.",
+                code,
+                retriable=False,
+            )
         if self._importer.to_workspace:
             path = self._into_workspace(path)
         port = next(iter(self._component.output_artifacts), "artifact")

@@ -25,7 +25,7 @@ from jupyter_kfp.engine.containers import choice
 from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.engine.tree import outline
 from jupyter_kfp.errors import JupyterKfpError, UsageError
-from jupyter_kfp.store import liveness, location
+from jupyter_kfp.store import liveness, loading, location
 from jupyter_kfp.store.recorder import ENGINE_DIED
 from jupyter_kfp.store.records import Failure, NewRun, Origin, RunEvent, RunRecord
 from jupyter_kfp.store.store import Store, open_store
@@ -121,6 +121,7 @@ def start(
             "cache": options.cache and os.environ.get(cache.OFF) != "0",
             "file": str(options.file.absolute()) if options.file else None,
             "source_dir": str(options.source_dir.absolute()) if options.source_dir else None,
+            loading.USER: loading.this_user(),
         },
     )
     store = open_store()

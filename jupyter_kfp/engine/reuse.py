@@ -14,6 +14,7 @@ from pathlib import Path
 from jupyter_kfp.engine.dataflow import Produced, Values
 from jupyter_kfp.engine.tree import Frame, Place, Spot
 from jupyter_kfp.errors import JupyterKfpError
+from jupyter_kfp.store import loading
 from jupyter_kfp.store.artifacts import content, local_copy, local_path
 from jupyter_kfp.store.records import ArtifactRecord, FinishedTask, RunRecord, Tries
 from jupyter_kfp.store.store import Store
@@ -66,6 +67,25 @@ def all_checked(sources: Iterable[FinishedTask], downloads: Path) -> dict[str, R
     with ThreadPoolExecutor() as pool:
         results = pool.map(lambda source: checked(source, downloads), sources)
         return {result.source.path: result for result in results if result is not None}
+
+
+def trusted(store: Store, sources: Iterable[FinishedTask]) -> list[FinishedTask]:
+    """The tasks whose outputs this user's steps may read: what somebody else has pickled would run code in them.
+
+    Another user's runs are in the same store where that is a database for several.
+    """
+    if loading.consented():
+        return list(sources)
+    runs: dict[str, RunRecord] = {}
+
+    def is_fine(artifact: ArtifactRecord) -> bool:
+        if loading.code_in(artifact) is None:
+            return True
+        if artifact.run_id not in runs:
+            runs[artifact.run_id] = store.unchecked_run(artifact.run_id)
+        return loading.stranger(artifact, runs[artifact.run_id], local_path(artifact.uri)) is None
+
+    return [s for s in sources if all(is_fine(each) for all_ in s.artifacts.values() for each in all_)]
 
 
 @dataclass(slots=True)
@@ -173,7 +193,7 @@ def earlier(store: Store, run: RunRecord, downloads: Path) -> Earlier:
         return Earlier(results, tries, lost=lost)
     found = [
         task
-        for task in store.finished_tasks(base["run"])
+        for task in trusted(store, store.finished_tasks(base["run"]))
         if task.state.is_success and _is_inside(task.path, base["before"])
     ]
     return Earlier(all_checked(found, downloads), own=False, anew=base["step"])

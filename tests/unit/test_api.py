@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import jupyter_kfp
 from jupyter_kfp.api import load, parse_parameters
 from jupyter_kfp.errors import DiagnosticsError, JupyterKfpError, NotebookError, UsageError
 from jupyter_kfp.runs import Run, StoredArtifact
+from jupyter_kfp.store import liveness
 from jupyter_kfp.store.records import ArtifactRecord, Failure, NewArtifact, NewRun, NewTask, State
 from jupyter_kfp.store.store import open_store
 
@@ -150,6 +152,9 @@ def recorded(notebooks: Path) -> Path:
                 new, [NewTask(path="train-model", key="train-model", display_name="Train it", component="c")]
             )
             recorder = store.recorder(run_id)
+            process = liveness.process_id(os.getpid())
+            assert process is not None
+            recorder.set_process(process)
             recorder.begin_attempt(
                 "train-model", 1, directory=str(notebooks), log=str(notebooks / f"{run_id}.log")
             )
