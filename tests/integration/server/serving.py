@@ -19,16 +19,21 @@ _REPOSITORY = Path(__file__).parents[3]
 
 @contextmanager
 def serving(
-    home: Path, *options: str, application: str = "jupyter_server", root: Path | None = None
+    home: Path,
+    *options: str,
+    application: str = "jupyter_server",
+    root: Path | None = None,
+    port: int = 0,
+    token: str | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Its URL, without a slash at the end, and its token."""
+    """Its URL, without a slash at the end, and its token. A ``port`` and a ``token`` are for one that comes again."""
     root = root or home / "root"
+    token = token or secrets.token_hex(16)
     places = {"config": "JUPYTER_CONFIG_DIR", "data": "JUPYTER_DATA_DIR", "runtime": "JUPYTER_RUNTIME_DIR"}
     for name in (*places, "root"):
         (home / name).mkdir(parents=True, exist_ok=True)
     extensions = json.dumps({"ServerApp": {"jpserver_extensions": {"jupyter_kfp.server": True}}})
     (home / "config" / "jupyter_server_config.json").write_text(extensions, encoding="utf-8")
-    token = secrets.token_hex(16)
     environment = {
         **os.environ,
         **{variable: str(home / name) for name, variable in places.items()},
@@ -42,7 +47,7 @@ def serving(
         application,
         "--no-browser",
         "--allow-root",
-        "--port=0",
+        f"--port={port}",
         "--ip=127.0.0.1",
     ]
     settings = [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", *options]
