@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_kfp.api import LoadedPipeline
+    from jupyter_kfp.live.preamble import Statements
     from jupyter_kfp.runs import Run
 
 _USAGE = """\
@@ -33,6 +34,8 @@ _USAGE = """\
          [--runner process|container|auto]  as processes, or in containers of Docker or Podman
          [--no-cache] [--from STEP]        executing every step; taking what is before STEP from the last run
 %kfp resume RUN, %kfp retry RUN            go on with a run that was interrupted, or that failed
+%kfp load RUN STEP [--outputs]             bind what went into a step of a run (or came out of it) here
+         [--allow-pickle]                  also where it runs code that somebody else has chosen
 %kfp runs                                  the runs of this machine
 
 NOTEBOOK is the file on disk, saved; without it the notebook of this kernel is meant, where the front end
@@ -55,6 +58,7 @@ class PipelineMagics(Magics):
             "check": self._check,
             "preview": self._preview,
             "run": self._run,
+            "load": self._load,
             "runs": self._runs,
             "resume": self._resume,
             "retry": self._retry,
@@ -117,6 +121,35 @@ class PipelineMagics(Magics):
         run = _named_run("retry", words)
         run.retry()
         return _watched(run)
+
+    def _load(self, words: list[str]) -> None:
+        from jupyter_kfp.live.loading import load
+        from jupyter_kfp.runs import Run
+
+        flags = {word for word in words if word.startswith("-")}
+        names = [word for word in words if word not in flags]
+        if len(names) != 2 or flags - {"--outputs", "--allow-pickle"}:
+            raise MagicUsageError(
+                "write: %kfp load RUN STEP [--outputs]. %kfp runs lists the runs there are."
+            )
+        assert self.shell is not None, "a magic has a shell"
+        told = load(
+            Run(names[0]),
+            names[1],
+            self.shell.user_ns,
+            self._execute,
+            outputs="--outputs" in flags,
+            allow_pickle="--allow-pickle" in flags,
+        )
+        print(told)  # noqa: T201 - a magic talks to its cell's output
+
+    def _execute(self, code: Statements) -> None:
+        """Run code of the notebook here, so that tracebacks and ``inspect`` find its source."""
+        assert self.shell is not None, "a magic has a shell"
+        file = self.shell.compile.cache(code.source)
+        tree = ast.Module(list(code.body), [])
+        # The notebook's own code, as its cells would be run.
+        exec(compile(tree, file, "exec", dont_inherit=True), self.shell.user_ns)  # noqa: S102
 
     def _runs(self, words: list[str]) -> None:
         from jupyter_kfp.store.store import open_store

@@ -116,7 +116,7 @@ def _load(name: str, artifact: Any) -> Any:
     metadata = artifact["metadata"]
     if metadata.get("unbound"):
         raise StepError(f"Not every iteration bound what {name!r} collects. Bind it on every path.")
-    token, shared = _token(artifact), metadata.get("object", artifact["uri"])
+    token, shared = identity(artifact), metadata.get("object", artifact["uri"])
     try:
         if shared not in _loaded and token not in _loaded:
             _loaded[shared] = _read(name, artifact, shares="")
@@ -254,11 +254,11 @@ def _origin(names: list[str], value: Any, metadata: dict[str, Any]) -> str:
             if given.get("sha256") == metadata["sha256"] or (
                 name not in names and fingerprint(_read(name, artifact)) == fingerprint(value)
             ):
-                return _token(artifact)
+                return identity(artifact)
     return ""
 
 
-def _token(artifact: Any) -> str:
+def identity(artifact: Any) -> str:
     """What tells the object in ``artifact`` from all others: a bundle holds one per name."""
     given = artifact["metadata"]
     token: str = given.get("object", artifact["uri"])

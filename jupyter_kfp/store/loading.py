@@ -161,7 +161,9 @@ def load(
         verify(artifact, path)
         if not (allow_pickle or consented()):
             _check(artifact, run, path)
-        return serializers.load(path, artifact.metadata, namespace, artifact.uri)
+        # The path of an artifact object is on this machine, wherever the artifact is kept.
+        uri = artifact.uri if local_path(artifact.uri) is not None else str(path)
+        return serializers.load(path, artifact.metadata, namespace, uri)
     except JupyterKfpError:
         raise
     except Exception as error:  # each serializer's library has errors of its own

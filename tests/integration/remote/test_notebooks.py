@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from jupyter_kfp.api import load
+from jupyter_kfp.live.loading import load as load_step
 from jupyter_kfp.remote import profiles, versions
 from jupyter_kfp.remote.profile import make
 from jupyter_kfp.runs import Run
@@ -87,6 +88,13 @@ def check(run: Run, root: str) -> None:
         assert executed.is_file()
     assert "total" in made.notebook.read_text()
     assert "reporting" in run["report"].log
+    space: dict[str, object] = {}
+    told = load_step(run, "report", space, lambda code: pytest.fail(f"there is no code: {code}"))
+    assert (space["values"], space["total"]) == ([3.0, 6.0], 9.0)
+    assert sorted(map(str, space["squares"])) == ["{0: 9.0}", "{1: 36.0}"]
+    assert "total = 9.0" in told
+    load_step(run, "report", space, lambda _code: None, outputs=True)
+    assert space["text"] == run.outputs["text"]
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("control_*.ipy"))[::16], ids=lambda path: path.stem)
