@@ -54,6 +54,12 @@ export interface IRunDetails extends IRun {
   tasks: ITask[];
 }
 
+export interface ISubmitted {
+  run_id: string;
+  name: string;
+  url: string;
+}
+
 export interface IProfiles {
   profiles: { name: string; endpoint: string | null }[];
   default: string | null;

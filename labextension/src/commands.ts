@@ -2,7 +2,7 @@
 import { Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
-import { ask, IProfiles, IRun, RequestError } from './api';
+import { ask, IProfiles, IRun, ISubmitted, RequestError } from './api';
 import { Tab } from './panel';
 import { Session } from './session';
 
@@ -152,7 +152,7 @@ class Work {
       return;
     }
     await session.save();
-    const run = await ask<{ name: string; url: string }>('POST', 'submit', {
+    const run = await ask<ISubmitted>('POST', 'submit', {
       path: session.path,
       profile
     });
@@ -164,7 +164,8 @@ class Work {
         }
       ]
     });
-    this._host.reveal('runs');
+    this._host.reveal('pipeline');
+    await session.show(run);
   }
 
   async schedule(session: Session): Promise<void> {

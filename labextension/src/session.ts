@@ -41,8 +41,8 @@ export class Session {
     }
   }
 
-  /** Show a run here and follow it. */
-  async show(run: IRun): Promise<void> {
+  /** Show a run, of this machine or of a cluster, and follow it. */
+  async show(run: { run_id: string }): Promise<void> {
     this._runId = run.run_id;
     this._runContent = this._content();
     await this.update();
