@@ -110,6 +110,23 @@ make_browser() {
     fi
 }
 
+# A PostgreSQL server, for the tests of stores on one: Debian's own package. Tests start servers of their own with it.
+make_database() {
+    local become=()
+    if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+        ! command -v apt-get >/dev/null; then
+        return
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        become=(sudo -n)
+    fi
+    say "Installing Debian's package postgresql"
+    if ! { "${become[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q &&
+        "${become[@]}" apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends postgresql; } </dev/null >&2; then
+        say "PostgreSQL could not be installed; the tests of stores on a server are left out."
+    fi
+}
+
 quickstart() {
     setup gallery
     # `jupyter kfp` finds its subcommand beside `jupyter`.
@@ -242,6 +259,9 @@ run_tests() {
     esac
     case "$suite" in
     "" | -* | e2e) make_browser ;;
+    esac
+    case "$suite" in
+    "" | -* | unit | integration) make_database ;;
     esac
     PATH="$venv/bin:$PATH" exec "$venv/bin/python" -m pytest "${options[@]}" "$@"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from jupyter_kfp.errors import JupyterKfpError
@@ -20,6 +21,8 @@ from jupyter_kfp.store.lock import file_lock
 # The newest migration. Kept here so that opening a store that is up to date need not import Alembic.
 HEAD: Final = "0004"
 BUSY_SECONDS: Final = 30
+# How long a server that was there may be away, as while it restarts. Between two transactions a run waits for it.
+AWAY_SECONDS: Final = 60
 # The statements' SQL, for all stores that this process opens; there are some dozens of them.
 _COMPILED: dict[Any, Any] = {}
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -48,15 +51,35 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for queries; it sees one state of the store."""
-        with self._translated(), Session(self.engine) as session:
+        # A server's default shows every query what others have written meanwhile.
+        snapshot = {} if self.path is not None else {"isolation_level": "REPEATABLE READ"}
+        reader = self.engine.execution_options(**snapshot)
+        with self._translated(), self._connect(reader) as connection, Session(connection) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session whose changes are committed together at the end, or not at all."""
         writer = self.engine.execution_options(jupyter_kfp_write=True)
-        with self._translated(), Session(writer, expire_on_commit=False) as session, session.begin():
+        with (
+            self._translated(),
+            self._connect(writer) as connection,
+            Session(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    def _connect(self, engine: Engine) -> Connection:
+        """A connection that works; a server that is away for a while is waited for."""
+        deadline, wait = time.monotonic() + AWAY_SECONDS, 0.1
+        while True:
+            try:
+                return engine.connect()
+            except OperationalError:
+                if self.path is not None or time.monotonic() + wait > deadline:
+                    raise
+            time.sleep(wait)
+            wait = min(2 * wait, 5)
 
     def close(self) -> None:
         """Close all connections."""
@@ -154,6 +177,11 @@ class Database:
                 f"The run store {self.place} cannot be written ({reason}).",
                 f"Make its directory writable, or set {HOME_VARIABLE} to one that is.",
             )
+        if self.path is None and isinstance(error, DBAPIError) and _is_away(error):
+            return StoreError(
+                f"The database {self.place} of the run store cannot be reached, or the connection was lost ({reason}).",
+                f"Start it, or correct {URL_VARIABLE}. `jupyter kfp resume RUN` lets a run go on that this has ended.",
+            )
         return StoreError(
             f"The run store {self.place} cannot be used ({reason}).",
             f"Check the database and {URL_VARIABLE}.",
@@ -185,15 +213,22 @@ def _sqlite_path(url: URL) -> Path | None:
     return Path(url.database.removeprefix("file:").partition("?")[0])
 
 
+def _is_away(error: DBAPIError) -> bool:
+    """Whether there was no connection, or is none any more."""
+    return error.connection_invalidated or "connection" in str(error.orig).lower()
+
+
 def _engine(url: URL) -> Engine:
+    is_server = url.get_backend_name() != "sqlite"
     try:
-        engine = create_engine(url)
+        # The ping finds connections that the server has closed since they were last used.
+        engine = create_engine(url, pool_pre_ping=is_server)
     except ImportError as error:
         raise StoreError(
             f"The driver of {url.drivername} is missing ({error}).",
             "Install it, for PostgreSQL with: pip install 'jupyter-kfp[postgresql]'.",
         ) from error
-    if url.get_backend_name() == "sqlite":
+    if not is_server:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine.execution_options(compiled_cache=_COMPILED)

@@ -2,6 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from jupyter_kfp.store import database, schema
 from jupyter_kfp.store.database import Database, StoreError
 from jupyter_kfp.store.records import NewRun
 from jupyter_kfp.store.store import open_store
+from tests.postgresql import Server
 
 
 def path_of(url: str) -> Path:
@@ -64,18 +66,23 @@ def test_a_store_is_made_and_opened_without_alembic(url: str) -> None:
         assert done.stdout == "False\n"
 
 
-def test_many_processes_may_open_a_new_store_at_once(url: str) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_many_processes_may_open_a_new_store_at_once(
+    url: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgresql_server").database()
     code = (
         "from jupyter_kfp.store.store import open_store; from jupyter_kfp.store.records import NewRun; import sys;"
         f"open_store({url!r}).create_run(NewRun(id=sys.argv[1], name='n', pipeline='p', ir='', root='/'), [])"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, f"r{n}"], stderr=subprocess.PIPE, text=True)
-        for n in range(6)
+        for n in range(4)
     ]
-    assert [process.communicate()[1] for process in processes] == [""] * 6
+    assert [process.communicate()[1] for process in processes] == [""] * 4
     store = open_store(url)
-    assert {record.id for record in store.runs()} == {f"r{n}" for n in range(6)}
+    assert {record.id for record in store.runs()} == {f"r{n}" for n in range(4)}
     store.close()
 
 
@@ -190,3 +197,45 @@ def test_unknown_columns_do_not_pass_silently(url: str) -> None:
         store.events("r")
     store.close()
     engine.dispose()
+
+
+def test_a_server_that_is_away_is_waited_for_and_then_named(
+    postgresql_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(postgresql_server.database())
+    new = NewRun(id="r", name="n", pipeline="p", ir="", root="/")
+    postgresql_server.stop()
+    try:
+        monkeypatch.setattr(database, "AWAY_SECONDS", 0.3)
+        with pytest.raises(
+            StoreError, match=r"cannot be reached.*Start it, or correct JUPYTER_KFP_STORE_URL"
+        ):
+            store.create_run(new, [])
+        monkeypatch.setattr(database, "AWAY_SECONDS", 120)
+        back = threading.Thread(target=postgresql_server.start)
+        back.start()
+        assert store.create_run(new, []).id == "r"
+        back.join()
+    finally:
+        postgresql_server.start_again()
+    store.close()
+
+
+def test_a_reader_of_a_server_sees_one_state(postgresql_server: Server) -> None:
+    store = open_store(postgresql_server.database())
+    store.create_run(NewRun(id="r", name="n", pipeline="p", ir="", root="/"), [])
+    with store._database.reading() as session:
+        runs = "SELECT count(*) FROM runs"
+        assert session.execute(text(runs)).scalar() == 1
+        store.create_run(NewRun(id="s", name="n", pipeline="p", ir="", root="/"), [])
+        assert session.execute(text(runs)).scalar() == 1
+    assert len(store.runs()) == 2
+    store.close()
+
+
+def test_the_tables_on_a_server_are_exactly_those_of_the_models(postgresql_server: Server) -> None:
+    opened = Database(postgresql_server.database())
+    with opened.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), schema.Base.metadata)
+    opened.close()
+    assert differences == []

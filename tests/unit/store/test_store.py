@@ -172,10 +172,13 @@ def test_a_canceled_run_whose_engine_is_dead_is_canceled(store: Store, run: RunR
 
 
 def test_a_dead_engine_is_told_even_where_nothing_can_be_written(
-    store: Store, run: RunRecord, url: str
+    store: Store, run: RunRecord, any_url: str
 ) -> None:
     store.recorder(run.id).begin_run(DEAD)
-    reader = open_store(url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true")
+    if any_url.startswith("sqlite"):
+        reader = open_store(any_url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true")
+    else:
+        reader = open_store(f"{any_url}?options=-cdefault_transaction_read_only%3Don")
     assert reader.run(run.id).state is State.FAILED
     reader.close()
 
