@@ -15,7 +15,19 @@ from __future__ import annotations
 
 import click
 
-from jupyter_kfp.cli import diff, export, image, imports, notebooks, profiles, resume, runs, schedule, submit
+from jupyter_kfp.cli import (
+    diff,
+    export,
+    image,
+    imports,
+    lineage,
+    notebooks,
+    profiles,
+    resume,
+    runs,
+    schedule,
+    submit,
+)
 
 __all__ = ["main"]
 
@@ -48,6 +60,8 @@ for _command in (
     runs.cancel,
     resume.resume,
     resume.retry,
+    lineage.lineage,
+    lineage.approve,
     submit.submit,
     submit.upload,
     schedule.schedule,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
@@ -29,11 +29,12 @@ if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run
     from jupyter_kfp.pipeline import Json
 
 
+_Id = TypeVar("_Id", int, str)
 # How many values a query may list: older SQLite takes no more than 999.
 _AT_ONCE = 900
 
 
-def portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def portions(ids: Sequence[_Id]) -> Iterator[Sequence[_Id]]:
     """The ids in parts that fit into a query."""
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
@@ -13,6 +13,10 @@ from sqlalchemy.orm import Session, undefer
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import convert, liveness, lives, schema
 from jupyter_kfp.store.database import Database, StoreError
+from jupyter_kfp.store.lineage import approvals, audit, reading, verify
+from jupyter_kfp.store.lineage.approvals import Approval
+from jupyter_kfp.store.lineage.audit import Answers
+from jupyter_kfp.store.lineage.model import Lineage, Way
 from jupyter_kfp.store.location import store_url
 from jupyter_kfp.store.mirror import Mirror
 from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder
@@ -183,6 +187,42 @@ class Store:
     def mirror(self, run_id: str) -> Mirror:
         """What writes down a run that a cluster executes."""
         return Mirror(self._database, run_id)
+
+    def lineage(self, subject: str, way: Way = Way.UP) -> Lineage:
+        """What a run, a step or an artifact was made of, or what was made of it: see `reading.lineage`."""
+        with self._database.reading() as session:
+            return reading.lineage(session, subject, way)
+
+    def audit(self, found: Lineage) -> list[Answers]:
+        """The auditor's five questions, answered for the models (or else artifacts) an upstream lineage is of."""
+        artifacts = audit.audited(found)
+        with self._database.reading() as session:
+            known = approvals.approvals(session, {each.sha256 for each in artifacts if each.sha256})
+            versions = reading.versions(session, [each.artifact_id for each in artifacts])
+        return [audit.answers(found, each, known, versions) for each in artifacts]
+
+    def approve(self, subject: str, by: str, note: str = "") -> Approval:
+        """Add an approval of an artifact, whose content is read before.
+
+        Raises UsageError where ``subject`` (see `lineage`) is not exactly one artifact, where its content is not known,
+        or is not what was recorded.
+        """
+        with self._database.reading() as session:
+            artifact = reading.one_artifact(session, subject)
+        verify.check_approvable(artifact, by)
+        with self._database.writing() as session:
+            return approvals.approve(session, artifact, by, note)
+
+    def environment(self, sha256: str | None) -> dict[str, Any] | None:
+        """What was installed where a step ran, by the hash that its provenance names; None if that is not known."""
+        with self._database.reading() as session:
+            row = session.get(schema.Environment, sha256) if sha256 else None
+            return row.content if row is not None else None
+
+    def approvals(self) -> list[Approval]:
+        """All approvals in their order."""
+        with self._database.reading() as session:
+            return approvals.approvals(session)
 
     def _find(self, session: Session, run_id: str) -> schema.Run:
         undeferred = [undefer(schema.Run.ir)]

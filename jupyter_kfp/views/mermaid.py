@@ -12,6 +12,7 @@ from jupyter_kfp.views.states import LOOKS
 # What Mermaid or Markdown would read as syntax; written as a character code (`#34;`) it is only a
 # character. An underscore is harmless inside a word.
 _SPECIAL = re.compile(r"""["#&<>;`*%\\{}$~|]|(?<![^\W_])_|_(?![^\W_])""")
+_SHAPES = {NodeKind.IMPORTER: ("[(", ")]"), NodeKind.ARTIFACT: ("([", "])")}
 # At the beginning, Markdown reads a list or a heading.
 _LIST = re.compile(r"^(\d+)([.)])|^([-+=])")
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
@@ -69,7 +70,7 @@ def _members(
                 yield f'{pad}    {keys[item.id]}e[" "]'
             yield f"{pad}end"
         else:
-            left, right = ("[(", ")]") if item.kind is NodeKind.IMPORTER else ("(", ")")
+            left, right = _SHAPES.get(item.kind, ("(", ")"))
             yield f'{pad}{keys[item.id]}{left}"{escaped(item.name)}"{right}'
 
 

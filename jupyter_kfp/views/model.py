@@ -10,11 +10,15 @@ from typing import Any
 
 
 class NodeKind(str, Enum):
-    """What a node runs: a task's container, KFP's importer, which runs no code, or the tasks of a closed box."""
+    """What a node runs: a task's container, KFP's importer, which runs no code, or the tasks of a closed box.
+
+    In a picture of lineage, artifacts and files are nodes, too.
+    """
 
     TASK = "task"
     IMPORTER = "importer"
     GROUP = "group"
+    ARTIFACT = "artifact"
 
 
 class GroupKind(str, Enum):
@@ -163,7 +167,7 @@ class Graph:
         ::
 
             {"schema": 1, "name": str, "description": str,
-             "nodes":  [{"id", "name", "kind": "task"|"importer"|"group", "parent": id|null, "state": str|null,
+             "nodes":  [{"id", "name", "kind": "task"|"importer"|"group"|"artifact", "parent": id|null, "state": str|null,
                          "counts": {state: int}, "note": str, "image": str,
                          "inputs": [{"name", "type"}], "outputs": [{"name", "type"}]}],
              "edges":  [{"source": id, "target": id, "labels": [str], "kind": "data"|"order"}],

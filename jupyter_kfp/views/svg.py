@@ -23,6 +23,11 @@ from jupyter_kfp.views.style import SMALL_FONT, TITLE_FONT, icon, number, styles
 MARGIN, LEGEND = 24.0, 16.0
 # Above this many edges, and so many a task, labels would make the picture too wide to read.
 _MANY_EDGES, _DENSE = 60, 1.5
+# What is drawn where a node has no state: into a tray; a sheet with a folded corner.
+_KINDS = {
+    NodeKind.IMPORTER: "M0 -5V2M-3 -.6L0 2.4L3 -.6M-5 2.4V5H5V2.4",
+    NodeKind.ARTIFACT: "M-4 -5H1L4 -2V5H-4ZM1 -5V-2H4",
+}
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -144,7 +149,7 @@ class _Drawing:
         box = self.plan.nodes[node.id]
         lines = geometry.node_lines(node.name)
         width = max(text_width(line, geometry.NODE_FONT) for line in lines)
-        room = geometry.NODE_ICON if node.state or node.kind is NodeKind.IMPORTER else 0.0
+        room = geometry.NODE_ICON if node.state or node.kind in _KINDS else 0.0
         left = box.x + (box.width - width - room) / 2
         center = number(box.x + (box.width + room) / 2)
         middle = box.y + box.height / 2
@@ -156,9 +161,10 @@ class _Drawing:
         mark = ""
         if node.state:
             mark = icon(node.state, left + 6, middle)
-        elif node.kind is NodeKind.IMPORTER:
+        elif node.kind in _KINDS:
             x, y = number(left + 6), number(middle)
-            mark = f'<path class="import" transform="translate({x} {y})" d="M0 -5V2M-3 -.6L0 2.4L3 -.6M-5 2.4V5H5V2.4"/>'
+            mark = f'<path class="import" transform="translate({x} {y})" d="{_KINDS[node.kind]}"/>'
+        corner = number(box.height / 2) if node.kind is NodeKind.ARTIFACT else "8"
         note = (
             f'<circle class="noted" cx="{number(box.right - 8)}" cy="{number(box.y + 8)}" r="3"/>'
             if node.note
@@ -167,7 +173,7 @@ class _Drawing:
         classes = f"node {node.kind.value}" + (f" {node.state}" if node.state else "")
         return (
             f'<g class="{classes}"{self._id(node)}><title>{_text(_tooltip(node))}</title>'
-            f'<rect {_rect(box)} rx="8"/>{mark}<text>{spans}</text>{note}</g>'
+            f'<rect {_rect(box)} rx="{corner}"/>{mark}<text>{spans}</text>{note}</g>'
         )
 
     def _id(self, item: Node | Group) -> str:
