@@ -17,6 +17,8 @@ cd "$root"
 venv="${JUPYTER_KFP_VENV:-$root/.venv}"
 constraints=tests/constraints.txt
 containers="$root/.containers"
+# Steps, kernels and tests start thousands of interpreters: none shall compile all that it imports.
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "dev.sh: $*"; exit 1; }
