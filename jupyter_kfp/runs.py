@@ -5,7 +5,7 @@ Nothing here reads notebooks or compiles, so that looking at runs starts quickly
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,37 @@ def _opened() -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def table(
+    metrics: Sequence[str] = (),
+    *,
+    where: Sequence[str] = (),
+    sort: Sequence[str] = (),
+    limit: int | None = None,
+    pipeline: str | None = None,
+) -> list[dict[str, Any]]:
+    """The runs of this machine as rows, newest first, for example for ``pandas.DataFrame``.
+
+    Args:
+        metrics: Names of metrics, outputs or parameters; by default all parameters and all results that are no files.
+        where: Conditions that all hold, such as ``"lr > 0.01"``.
+        sort: Names to order by; ``"-accuracy"``: the largest first.
+        limit: How many rows at most; by default all.
+        pipeline: Only runs of the pipeline of this name.
+
+    Returns:
+        For each run its `store.table.FIELDS` and the values by name.
+
+    Raises:
+        UsageError: a condition cannot be read, or no run has a value of such a name.
+    """
+    from jupyter_kfp.store.table import Query, columns
+
+    query = Query(tuple(metrics), tuple(where), tuple(sort), limit)
+    with _opened() as store:
+        rows = store.table(query, pipeline=pipeline)
+    return [row.flat(columns(rows, query)) for row in rows]
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""Commands about runs: ``run``, ``runs``, ``show``, ``logs``, ``cancel``."""
+"""Commands about a run: ``run``, ``show``, ``logs``, ``cancel``."""
 
 from __future__ import annotations
 
@@ -139,61 +139,7 @@ def exit_code(state: str) -> int:
     return {"SUCCEEDED": 0, "CACHED": 0, "CANCELED": CANCELED}.get(state, 1)
 
 
-@click.command()
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first."
-)
-@click.option("--pipeline", help="Only runs of the pipeline of this name.")
-@AS_JSON
-@explained
-def runs(limit: int, pipeline: str | None, as_json: bool) -> None:
-    """List the runs of this machine, and those it handed to clusters, newest first."""
-    from jupyter_kfp.runs import Run
-    from jupyter_kfp.store.store import open_store
-
-    store = open_store()
-    try:
-        listed = store.runs(limit=limit, pipeline=pipeline)
-        away: dict[str, Run] = {}
-        for record in listed:  # one look at each that is still going on; a cluster that is away is asked once
-            remote = record.options.get("remote")
-            if remote and not record.state.is_final and remote["endpoint"] not in away:
-                seen = Run(record.id)
-                if seen.stale is not None:
-                    away[remote["endpoint"]] = seen
-        for seen in away.values():
-            _say_stale(seen)
-        found = store.runs(limit=limit, pipeline=pipeline)
-    finally:
-        store.close()
-    if as_json:
-        print_json(
-            [
-                {
-                    "run_id": record.id,
-                    "name": record.name,
-                    "pipeline": record.pipeline,
-                    "state": record.state.value,
-                    "created_at": _iso(record.created_at),
-                    "started_at": _iso(record.started_at),
-                    "ended_at": _iso(record.ended_at),
-                    "parameters": dict(record.parameters),
-                    "notebook": record.origin.notebook,
-                }
-                for record in found
-            ]
-        )
-        return
-    from jupyter_kfp.views.tables import runs_table
-
-    show(runs_table(found))
-
-
-def _iso(moment: Any) -> str | None:
-    return None if moment is None else str(moment.isoformat())
-
-
-def _say_stale(found: Run) -> None:
+def say_stale(found: Run) -> None:
     """Say it where a run's cluster could not be asked, and what is shown is what was last known."""
     if found.stale is not None:
         say_warning(f"{found.stale} This is what was last known.")
@@ -209,7 +155,7 @@ def show_(run_id: str, as_json: bool) -> None:
 
     found = Run(run_id)
     document = found.as_dict()
-    _say_stale(found)
+    say_stale(found)
     if as_json:
         print_json(document)
     else:
@@ -228,7 +174,7 @@ def logs(run_id: str, task: str | None) -> None:
 
     found = Run(run_id)
     found.fetch_logs()
-    _say_stale(found)
+    say_stale(found)
     if task is None:
         texts = {path: step.log for path, step in found.steps.items()}
     else:

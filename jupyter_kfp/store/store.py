@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ from jupyter_kfp.store.records import (
     Tries,
 )
 from jupyter_kfp.store.rows import history, task_row
+from jupyter_kfp.store.table import Query, Row, select_rows
+from jupyter_kfp.store.values import named_values
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
@@ -70,6 +72,17 @@ class Store:
         with self._database.reading() as session:
             records = [convert.run_record(row) for row in session.scalars(query)]
         return [self._checked(record) for record in records]
+
+    def values(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """For each run what it made by name: see `values.named_values`."""
+        with self._database.reading() as session:
+            return named_values(session, run_ids)
+
+    def table(self, query: Query, *, pipeline: str | None = None) -> list[Row]:
+        """The runs that ``query`` asks for, with their values. Raises UsageError as `select_rows` does."""
+        records = self.runs(pipeline=pipeline)
+        made = self.values([record.id for record in records])
+        return select_rows([(record, made.get(record.id, {})) for record in records], query)
 
     def ir(self, run_id: str) -> str:
         """The compiled pipeline of a run, as it was given."""

@@ -56,13 +56,15 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def runs_table(runs: Iterable[Any], *, ascii_only: bool = False) -> RenderableType:
-    """The runs, in the order given.
+def runs_table(
+    runs: Iterable[Any], metrics: Sequence[str] = (), *, ascii_only: bool = False
+) -> RenderableType:
+    """The runs, in the order given, with a column for each name in ``metrics``.
 
     Each is a mapping or a record with ``id`` (or ``run_id``), ``pipeline`` (or ``name``), ``state``,
-    ``created_at``, ``started_at``, ``ended_at``.
+    ``created_at``, ``started_at``, ``ended_at``, and the metrics.
     """
-    table = _table("RUN", "PIPELINE", "STATE", "STARTED", "TIME")
+    table = _table("RUN", "PIPELINE", "STATE", "STARTED", "TIME", *metrics)
     for run in runs:
         started = get(run, "started_at")
         begun = moment(get(run, "started_at", "created_at"))
@@ -72,8 +74,20 @@ def runs_table(runs: Iterable[Any], *, ascii_only: bool = False) -> RenderableTy
             state_text(get(run, "state"), ascii_only=ascii_only),
             begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else "",
             duration(elapsed(started, get(run, "ended_at"))),
+            *(_value(get(run, name)) for name in metrics),
         )
     return table if table.row_count else Text("No runs yet. Start one with: jupyter kfp run NOTEBOOK")
+
+
+def _value(value: Any) -> str:
+    """A value in a cell of a table: numbers with six significant digits."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.6g}"
+        case _:
+            return brief(value, 30)
 
 
 def run_view(run: Mapping[str, Any], *, ascii_only: bool = False, tasks: bool = True) -> RenderableType:
