@@ -181,14 +181,18 @@ class LoadedPipeline:
         return self.analysis.reading.name if self.analysis else self.path.stem
 
     def origin(self) -> Origin:
-        """What a run is made from: the notebook, its hash and its provenance."""
+        """What a run is made from: the notebook, its hash and its provenance, and who starts it where.
+
+        Of a compiled pipeline ``file`` is its path in its repository, in place of the notebook's.
+        """
         from dataclasses import asdict
 
+        from jupyter_kfp.compiler import caller
         from jupyter_kfp.store.records import Origin
 
+        known = {k: v for k, v in asdict(self._provenance()).items() if v is not None} | caller()
         if self.analysis is None:
-            return Origin()
-        known = {k: v for k, v in asdict(self._provenance()).items() if v is not None}
+            return Origin(provenance={("file" if k == "notebook" else k): v for k, v in known.items()})
         return Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
 
     def graph(self, states: Mapping[str, str] | None = None) -> Graph:

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from jupyter_kfp.compiler.checks import diagnose
 from jupyter_kfp.compiler.names import DEFAULT_IMAGE, port, task_names
-from jupyter_kfp.compiler.provenance import Provenance, gather
+from jupyter_kfp.compiler.provenance import Provenance, caller, gather
 from jupyter_kfp.errors import DiagnosticsError, Severity
 from jupyter_kfp.pipeline import Pipeline
 
-__all__ = ["DEFAULT_IMAGE", "Provenance", "compile_pipeline", "diagnose", "gather", "port", "task_names"]
+__all__ = [
+    "DEFAULT_IMAGE",
+    "Provenance",
+    "caller",
+    "compile_pipeline",
+    "diagnose",
+    "gather",
+    "port",
+    "task_names",
+]
 
 
 def compile_pipeline(pipeline: Pipeline, *, provenance: Provenance | None = None) -> str:

@@ -6,10 +6,16 @@ compiled what from where never makes a result stale.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
+import platform
+import socket
 import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +31,9 @@ class Provenance:
 
     ``notebook`` is the path inside the git work tree (the bare file name outside of one), so it is
     the same on every machine. ``sha256`` is that of the cells (see :func:`notebook_digest`).
-    ``dirty``: the work tree differed from ``commit``. ``author`` is the commit's, as ``Name <address>``.
+    ``dirty``: the work tree differed from ``commit``; ``diff`` is the SHA-256 of what ``git diff --binary HEAD``
+    prints then, without the space at its end (files that git does not track are not in it). ``author`` is the
+    commit's, as ``Name <address>``. ``branch`` is None where none is checked out.
     """
 
     commit: str | None = None
@@ -34,6 +42,8 @@ class Provenance:
     sha256: str | None = None
     author: str | None = None
     version: str | None = None
+    branch: str | None = None
+    diff: str | None = None
 
     def as_json(self) -> str:
         """The known fields as one line of JSON with sorted keys, in ASCII and without ``$``.
@@ -47,16 +57,20 @@ class Provenance:
 def gather(notebook: Path) -> Provenance:
     """The provenance of the notebook file as it is now. Never fails: what cannot be found out is None.
 
-    Asks git in a process of its own, which may take 5 seconds and uses no network.
+    Asks git in processes of its own, all at once, which may take 5 seconds and uses no network.
     """
     path = notebook.resolve()
-    top = _git(path.parent, "rev-parse", "--show-toplevel")
-    commit = author = changes = None
-    if top:
-        last = _git(path.parent, "log", "-1", "--format=%H%n%an <%ae>")
-        if last:
-            commit, _, author = last.partition("\n")
-        changes = _git(path.parent, "status", "--porcelain", "--untracked-files=no")
+    top, last, status, tracked = _git(
+        path.parent,
+        ("rev-parse", "--show-toplevel"),
+        ("log", "-1", "--format=%H%n%an <%ae>"),
+        ("status", "--porcelain=v2", "--branch", "--untracked-files=no"),
+        ("ls-files", "--error-unmatch", "--", path.name),
+    )
+    commit, _, author = (last or "").partition("\n")
+    lines = (status or "").splitlines()
+    changed = any(not line.startswith("#") for line in lines)
+    branch = next((line.split(" ", 2)[2] for line in lines if line.startswith("# branch.head ")), None)
     name = path.name
     if top:
         try:
@@ -64,13 +78,28 @@ def gather(notebook: Path) -> Provenance:
         except ValueError:  # The work tree is reached by another path (a bind mount): the name alone is true.
             name = path.name
     return Provenance(
-        commit=commit,
-        dirty=None if changes is None or commit is None else bool(changes) or not _tracked(path),
+        commit=commit or None,
+        dirty=None if status is None or not commit else changed or tracked is None,
         notebook=name,
         sha256=notebook_digest(path),
-        author=author,
+        author=author or None,
         version=_version(),
+        branch=None if branch == "(detached)" else branch,
+        diff=_diff(path.parent) if changed and commit else None,
     )
+
+
+def caller() -> dict[str, str]:
+    """Who starts a run, on which machine, with which Python."""
+    known = {"host": socket.gethostname(), "python": platform.python_version()}
+    with suppress(OSError, KeyError):  # a user without a name, as in many containers
+        known["user"] = getpass.getuser()
+    return known
+
+
+def _diff(directory: Path) -> str | None:
+    (printed,) = _git(directory, ("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD"))
+    return None if printed is None else hashlib.sha256(printed.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def notebook_digest(path: Path) -> str | None:
@@ -86,10 +115,6 @@ def notebook_digest(path: Path) -> str | None:
     return hashlib.sha256(json.dumps(cells, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _tracked(path: Path) -> bool:
-    return _git(path.parent, "ls-files", "--error-unmatch", "--", path.name) is not None
-
-
 def _version() -> str | None:
     from importlib import metadata
 
@@ -99,18 +124,31 @@ def _version() -> str | None:
         return None
 
 
-def _git(directory: Path, *arguments: str) -> str | None:
-    """What git prints, stripped; None if there is no git, no repository, or no answer in time."""
+def _git(directory: Path, *questions: Sequence[str]) -> list[str | None]:
+    """What git prints for each, without space at the end; None if there is no git, no repository, or no answer in time."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *arguments],
-            capture_output=True,
-            check=True,
-            timeout=_GIT_TIMEOUT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace").strip()
+    started = []
+    for arguments in questions:
+        try:
+            process = subprocess.Popen(
+                ["git", "-C", str(directory), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError:
+            return [None] * len(questions)
+        started.append(process)
+    deadline = time.monotonic() + _GIT_TIMEOUT
+    return [_answer(process, deadline) for process in started]
+
+
+def _answer(process: subprocess.Popen[bytes], deadline: float) -> str | None:
+    with process:
+        try:
+            printed, _errors = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return None
+    return None if process.returncode else printed.decode("utf-8", "surrogateescape").rstrip()

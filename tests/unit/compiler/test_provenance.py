@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
+import socket
 import subprocess
 from dataclasses import replace
 from importlib import metadata
@@ -10,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_kfp.compiler import Provenance, gather, provenance
+from jupyter_kfp.compiler import Provenance, caller, gather, provenance
 from jupyter_kfp.pipeline import Pipeline
 
 from .cases import compiled
@@ -37,7 +40,7 @@ def git(directory: Path, *arguments: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    git(tmp_path, "init", "-q")
+    git(tmp_path, "init", "-q", "-b", "trunk")
     (tmp_path / "sub").mkdir()
     notebook(tmp_path / "sub" / "train.ipynb")
     git(tmp_path, "add", ".")
@@ -69,8 +72,10 @@ def test_a_clean_notebook_in_a_repository(repository: Path) -> None:
     found = gather(repository / "sub" / "train.ipynb")
     head = subprocess.check_output(["git", "-C", str(repository), "rev-parse", "HEAD"], text=True).strip()
     assert replace(found, sha256=None) == Provenance(
-        head, False, "sub/train.ipynb", None, "Zoë <z@example.org>", metadata.version("jupyter-kfp")
+        head, False, "sub/train.ipynb", None, "Zoë <z@example.org>", metadata.version("jupyter-kfp"), "trunk"
     )
+    git(repository, "checkout", "-q", "--detach")
+    assert gather(repository / "sub" / "train.ipynb").branch is None
 
 
 def test_a_changed_or_untracked_notebook_is_dirty(repository: Path) -> None:
@@ -78,6 +83,27 @@ def test_a_changed_or_untracked_notebook_is_dirty(repository: Path) -> None:
     assert gather(repository / "sub" / "train.ipynb").dirty is False
     notebook(repository / "sub" / "train.ipynb", "x = 2")
     assert gather(repository / "sub" / "train.ipynb").dirty is True
+
+
+def test_the_same_changes_have_the_same_hash(repository: Path) -> None:
+    path = repository / "sub" / "train.ipynb"
+    original = path.read_text(encoding="utf-8")
+    found = []
+    for source in ("x = 2", "x = 3", "x = 2"):
+        notebook(path, source)
+        found.append(gather(path).diff)
+    assert found[0] == found[2] != found[1]
+    printed = subprocess.check_output(["git", "-C", str(repository), "diff", "--binary", "HEAD"])
+    assert found[0] == hashlib.sha256(printed.rstrip()).hexdigest()
+    path.write_text(original, encoding="utf-8")
+    assert gather(path).diff is None
+
+
+def test_who_starts_a_run() -> None:
+    known = caller()
+    assert known["python"] == platform.python_version()
+    assert known["host"] == socket.gethostname()
+    assert set(known) - {"user"} == {"python", "host"}
 
 
 def test_outside_of_a_repository_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
