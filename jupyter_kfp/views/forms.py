@@ -2,7 +2,8 @@
 
 The forms write ``cell.metadata.kfp`` and ``notebook.metadata.kfp``, which :mod:`jupyter_kfp.notebook.spellings`
 reads. A field without a value must stay out of the metadata, and JupyterLab writes defaults, empty lists and empty
-mappings into it: hence no field has a default, and lists and mappings are edited as texts, one item a line.
+mappings into it: hence no field has a default, and all that is no number is a text first. Lists and mappings are
+edited as texts, one item a line.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def settings_schema() -> str:
 def _cell_form() -> dict[str, Any]:
     form = _form("jupyter-kfp-cell", "Pipeline Step", "/kfp", StepOptions, {"cellTypes": ["code"]})
     schema, options = form["metadataSchema"]["properties"], form["metadataOptions"]
-    role = {"_KFP-ROLE": {"type": "null", "title": "Role"}, "/kfp/after": _AFTER}
+    # A cell's role is one of its tags, and a step's name part of it.
+    role = {"/tags": {"type": ["string", "array"], "title": "Role"}, "/kfp/after": _AFTER}
     form["metadataSchema"]["properties"] = role | schema
-    options["_KFP-ROLE"] = {"customRenderer": _ROLE, "cellTypes": ["code"]}
+    options["/tags"] = {"customRenderer": _ROLE, "cellTypes": ["code"]}
     options["/kfp/after"] = {"cellTypes": ["code"]}
     return form
 

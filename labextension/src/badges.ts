@@ -3,12 +3,8 @@ import { Cell } from '@jupyterlab/cells';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ICell, State } from './api';
 import { element, stateWord } from './dom';
+import { key } from './roles';
 import { Session } from './session';
-
-/** KFP writes train_model as train-model; iterations of a loop end in [2]. */
-function key(name: string): string {
-  return name.toLowerCase().replace(/_/g, '-');
-}
 
 /** The state of every step: the worst of its iterations. */
 function states(session: Session): Map<string, State> {
@@ -49,6 +45,21 @@ function word(cell: ICell, trans: TranslationBundle): string {
   return words[cell.role];
 }
 
+function explanation(cell: ICell, trans: TranslationBundle): string {
+  return cell.role === 'step'
+    ? trans.__('Step %1 of the pipeline', cell.step ?? '')
+    : trans.__('The part of this cell in the pipeline');
+}
+
+/** The style sheet gives each state a colour and a sign. */
+function colour(node: HTMLElement, state: State | undefined): void {
+  if (state) {
+    node.dataset.state = state;
+  } else {
+    delete node.dataset.state;
+  }
+}
+
 /** Bring the marks on the cells of a notebook up to date. */
 export function mark(session: Session, trans: TranslationBundle, shown: boolean): void {
   const roles = new Map(session.preview?.cells.map(cell => [cell.cell, cell]));
@@ -57,13 +68,19 @@ export function mark(session: Session, trans: TranslationBundle, shown: boolean)
     const cell = roles.get(index);
     const found = session.preview?.findings.filter(one => one.cell === index) ?? [];
     const error = found.some(one => one.severity === 'error');
+    const state = shown && cell?.step ? known.get(key(cell.step)) : undefined;
     widget.toggleClass('jp-mod-kfpError', shown && error);
+    widget.toggleClass('jp-mod-kfpStep', shown && cell?.role === 'step');
+    colour(widget.node, state);
     const badges = element('div', 'jp-Kfp-badges');
     if (shown && cell) {
       const badge = element('span', `jp-Kfp-badge jp-mod-${cell.role}`, word(cell, trans));
-      const state = cell.step === null ? undefined : known.get(key(cell.step));
+      badge.title = explanation(cell, trans);
       if (state) {
-        badge.dataset.state = state;
+        colour(badge, state);
+        const mark = element('span', 'jp-Kfp-mark');
+        colour(mark, state);
+        badge.prepend(mark);
         badge.append(element('span', 'jp-Kfp-state', stateWord(state, trans)));
       }
       badges.append(badge);

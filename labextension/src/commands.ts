@@ -1,8 +1,10 @@
 // What the menu, the palette and the keyboard do.
 import { Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { ask, IProfiles, IRun, ISubmitted, RequestError } from './api';
+import { areSteps, canConvert, convert } from './convert';
 import { Tab } from './panel';
 import { Session } from './session';
 
@@ -13,6 +15,8 @@ export namespace CommandIDs {
   export const compile = 'jupyter-kfp:compile';
   export const schedule = 'jupyter-kfp:schedule';
   export const stop = 'jupyter-kfp:stop';
+  export const toggleStep = 'jupyter-kfp:toggle-step';
+  export const options = 'jupyter-kfp:options';
 }
 
 export const MENU = [
@@ -21,13 +25,26 @@ export const MENU = [
   CommandIDs.submit,
   CommandIDs.compile,
   CommandIDs.schedule,
-  CommandIDs.stop
+  CommandIDs.stop,
+  CommandIDs.toggleStep,
+  CommandIDs.options
 ];
 
+/** How runs on this machine are started, as the settings have it. */
+export interface IRunSettings {
+  runner?: string;
+  artifact_root?: string;
+}
+
 export interface IHost {
+  tracker: INotebookTracker;
   current(): Session | null;
-  reveal(tab: Tab): void;
+  /** Show a tab of the panel; `focus`: go on there with the keyboard. */
+  reveal(tab: Tab, focus?: boolean): void;
+  /** Show the forms of options. */
+  inspect(): void;
   profile(): string;
+  runSettings(): IRunSettings;
 }
 
 export function addCommands(
@@ -37,7 +54,13 @@ export function addCommands(
 ): void {
   const work = new Work(host, trans);
   const any = () => host.current() !== null;
-  const add = (id: string, label: string, caption: string, execute: () => unknown, enabled = any) =>
+  const add = (
+    id: string,
+    label: string | (() => string),
+    caption: string,
+    execute: () => unknown,
+    enabled = any
+  ) =>
     commands.addCommand(id, {
       label,
       caption,
@@ -49,7 +72,7 @@ export function addCommands(
     CommandIDs.preview,
     trans.__('Preview Pipeline'),
     trans.__('Show the pipeline as the notebook is being edited'),
-    () => host.reveal('pipeline')
+    () => host.reveal('pipeline', true)
   );
   add(
     CommandIDs.run,
@@ -81,6 +104,20 @@ export function addCommands(
     trans.__('End the run of this notebook'),
     () => work.guarded(session => work.stop(session)),
     () => host.current()?.isRunning ?? false
+  );
+  add(
+    CommandIDs.toggleStep,
+    () =>
+      areSteps(host.tracker) ? trans.__('Make Cell Plain') : trans.__('Make Cell a Pipeline Step…'),
+    trans.__('Make the selected cells a step of the pipeline, or plain again'),
+    () => convert(host.tracker, trans).catch(error => report(error, host)),
+    () => canConvert(host.tracker)
+  );
+  add(
+    CommandIDs.options,
+    trans.__('Edit Pipeline Options'),
+    trans.__('Show the forms for the options of the cell and of the notebook'),
+    () => host.inspect()
   );
 }
 
@@ -114,7 +151,9 @@ class Work {
   async run(session: Session): Promise<void> {
     this._host.reveal('pipeline');
     await session.save();
-    await session.show(await ask<IRun>('POST', 'runs', { path: session.path }));
+    await session.show(
+      await ask<IRun>('POST', 'runs', { path: session.path, ...this._host.runSettings() })
+    );
   }
 
   async stop(session: Session): Promise<void> {

@@ -2,14 +2,19 @@
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, ToolbarButton } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { IRunningSessionManagers } from '@jupyterlab/running';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import { caretDownEmptyIcon, LabIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Menu } from '@lumino/widgets';
-import { IRun } from './api';
+import { IRun, State } from './api';
 import { mark } from './badges';
 import { addCommands, CommandIDs, IHost, MENU, report } from './commands';
+import { Following } from './following';
+import { optionsPlugin } from './forms';
+import { addRunning, StatusItem, tellEnd } from './frame';
 import { PipelinePanel, Tab } from './panel';
 import { Session } from './session';
 
@@ -28,7 +33,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Notebooks as pipelines: preview, problems, runs.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ICommandPalette, ISettingRegistry, ITranslator],
+  // Notebook 7 has no status bar, and its notebooks no Running sidebar.
+  optional: [ICommandPalette, ISettingRegistry, ITranslator, IRunningSessionManagers, IStatusBar],
   activate
 };
 
@@ -37,31 +43,50 @@ function activate(
   tracker: INotebookTracker,
   palette: ICommandPalette | null,
   registry: ISettingRegistry | null,
-  translator: ITranslator | null
+  translator: ITranslator | null,
+  running: IRunningSessionManagers | null,
+  statusBar: IStatusBar | null
 ): void {
   const trans = (translator ?? nullTranslator).load('jupyter_kfp');
-  const settings = { delay: 400, profile: '', badges: true };
+  const settings = {
+    delay: 400,
+    profile: '',
+    runner: '',
+    storage: '',
+    badges: true,
+    notifications: true
+  };
   const sessions = new Map<NotebookPanel, Session>();
   const current = () =>
     tracker.currentWidget ? (sessions.get(tracker.currentWidget) ?? null) : null;
 
   const host: IHost = {
+    tracker,
     current,
-    reveal: (tab: Tab) => {
+    reveal: (tab: Tab, focus = false) => {
       app.shell.activateById(panel.id);
-      panel.choose(tab);
+      panel.choose(tab, focus);
     },
-    profile: () => settings.profile
+    inspect: () => app.shell.activateById('jp-property-inspector'),
+    profile: () => settings.profile,
+    runSettings: () => ({
+      ...(settings.runner && { runner: settings.runner }),
+      ...(settings.storage && { artifact_root: settings.storage })
+    })
+  };
+  const actions = {
+    open: (run: IRun) => {
+      host.reveal('pipeline');
+      void openRun(app, run, sessions).catch(actions.fail);
+    },
+    fail: (error: unknown) => report(error, host)
   };
   const panel = new PipelinePanel(
     trans,
     {
       jump,
-      open: (run: IRun) => {
-        void openRun(app, run, sessions).catch(error => report(error, host));
-      },
-      stop: () => void app.commands.execute(CommandIDs.stop),
-      fail: error => report(error, host)
+      ...actions,
+      stop: () => void app.commands.execute(CommandIDs.stop)
     },
     icon
   );
@@ -69,9 +94,25 @@ function activate(
   addCommands(app.commands, host, trans);
   MENU.forEach(command => palette?.addItem({ command, category: trans.__('Kubeflow Pipelines') }));
 
+  const following = new Following();
+  following.ended.connect((_, run) => {
+    if (settings.notifications) {
+      tellEnd(run, actions, trans);
+    }
+  });
+  void app.restored.then(() => following.refresh()).catch(actions.fail);
+  if (running) {
+    addRunning(running, following, actions, trans, icon);
+  }
+  const status = new StatusItem(trans, () => host.reveal('pipeline', true));
+  if (statusBar) {
+    status.register(statusBar);
+  }
+
   const marked = (session: Session) => {
     mark(session, trans, settings.badges);
     app.commands.notifyCommandChanged(CommandIDs.stop);
+    status.show_(current());
   };
   tracker.widgetAdded.connect((_, notebook) => {
     const session = new Session(notebook, app.serviceManager.contents, () => settings.delay);
@@ -86,17 +127,22 @@ function activate(
   });
   tracker.currentChanged.connect(() => {
     panel.session = current();
+    status.show_(current());
     app.commands.notifyCommandChanged();
   });
+  const cells = () => app.commands.notifyCommandChanged(CommandIDs.toggleStep);
+  tracker.activeCellChanged.connect(cells);
+  tracker.selectionChanged.connect(cells);
 
   app.serviceManager.events.stream.connect((_, event) => {
     if (event.schema_id !== EVENT) {
       return;
     }
-    const told = event as unknown as { run_id: string; kind: string };
+    const told = event as unknown as { run_id: string; kind: string; state: State | null };
     sessions.forEach(session => session.heard(told.run_id));
     if (told.kind === 'run') {
       void panel.listRuns();
+      void following.heard(told.run_id, told.state).catch(actions.fail);
     }
   });
 
@@ -106,7 +152,10 @@ function activate(
       const read = () => {
         settings.delay = loaded.get('delay').composite as number;
         settings.profile = loaded.get('profile').composite as string;
+        settings.runner = loaded.get('runner').composite as string;
+        settings.storage = loaded.get('storage').composite as string;
         settings.badges = loaded.get('badges').composite as boolean;
+        settings.notifications = loaded.get('notifications').composite as boolean;
         sessions.forEach(marked);
       };
       loaded.changed.connect(read);
@@ -181,4 +230,4 @@ async function openRun(
   }
 }
 
-export default plugin;
+export default [plugin, optionsPlugin];
