@@ -68,11 +68,45 @@ class Parameter(Answer):
     default: Any = None
 
 
+class Port(Answer):
+    """A named input or output of a step."""
+
+    name: str
+    type: str
+
+
+class Step(Answer):
+    """A step that has not run yet. ``path`` is its dotted place; ``options`` what its compiled task says."""
+
+    path: str
+    code: str
+    options: dict[str, Any]
+    inputs: list[Port]
+    outputs: list[Port]
+
+
+class Box(Answer):
+    """A loop, branch or nested pipeline; ``folded``: it is drawn as one node."""
+
+    id: str
+    label: str
+    folded: bool
+
+
+class Picture(Answer):
+    """A graph as SVG; nodes and headlines of boxes carry their id as ``data-id``."""
+
+    svg: str
+    boxes: list[Box]
+
+
 class Preview(Answer):
     """A notebook as a pipeline. ``svg`` is null where errors leave no graph."""
 
     name: str
     svg: str | None
+    boxes: list[Box]
+    steps: list[Step]
     findings: list[Finding]
     cells: list[Cell]
     parameters: list[Parameter]
@@ -105,6 +139,7 @@ class RunSummary(Answer):
     notebook: str | None
     error: str | None
     url: str | None = Field(description="The web page of a run on a cluster.")
+    interrupted: bool = Field(description="Its engine died before it ended; it can be resumed.")
     stale: str | None = Field(None, description="Why the cluster could not be asked for the present state.")
 
 
@@ -135,12 +170,6 @@ class RunDetails(RunSummary):
     outputs: dict[str, Any]
 
 
-class Picture(Answer):
-    """The graph of a run with the states of its tasks."""
-
-    svg: str
-
-
 class Attempt(Answer):
     """One try at a task."""
 
@@ -164,8 +193,11 @@ class Artifact(Answer):
 
 
 class TaskDetails(TaskSummary):
-    """A task with what went in and came out."""
+    """A task with what went in and came out. ``options`` are what the compiled task says, ``metrics`` by name."""
 
+    options: dict[str, Any]
+    metrics: dict[str, Any]
+    has_notebook: bool
     code: str | None = Field(description="The source of its cells, if its executed notebook is there.")
     traceback: str | None
     tries: list[Attempt]
@@ -173,6 +205,38 @@ class TaskDetails(TaskSummary):
     output_parameters: dict[str, Any]
     input_artifacts: list[Artifact]
     output_artifacts: list[Artifact]
+
+
+class MadeArtifact(Artifact):
+    """An artifact of a run by the ``task`` that made it; ``size`` in bytes where it is known."""
+
+    task: str
+    size: int | None
+    created_at: datetime | None
+
+
+class Artifacts(Answer):
+    """What the tasks of a run have made, in the order of the pipeline, without their executed notebooks."""
+
+    artifacts: list[MadeArtifact]
+
+
+class Difference(Answer):
+    """A value in two runs; null where a run has none."""
+
+    name: str
+    before: Any
+    after: Any
+    differs: bool
+
+
+class Comparison(Answer):
+    """Two runs side by side. Metrics are named by task and metric: ``train.auc``."""
+
+    before: RunSummary
+    after: RunSummary
+    parameters: list[Difference]
+    metrics: list[Difference]
 
 
 class Log(Answer):
@@ -237,3 +301,21 @@ class Scheduled(Answer):
     concurrency: int
     catch_up: bool
     next_runs: list[str]
+
+
+class Schedules(Answer):
+    """The recurring runs of a cluster."""
+
+    schedules: list[Scheduled]
+
+
+class Times(Answer):
+    """When a schedule would start runs, ISO 8601 in UTC; fewer than asked for where it ends before."""
+
+    next_runs: list[str]
+
+
+class Deleted(Answer):
+    """The schedule that is no more; its runs stay."""
+
+    schedule_id: str

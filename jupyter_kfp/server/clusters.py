@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from jupyter_kfp.server import worker
-from jupyter_kfp.server.answers import Profiles, ProfileSummary, Scheduled, Submitted
+from jupyter_kfp.server.answers import (
+    Deleted,
+    Profiles,
+    ProfileSummary,
+    Scheduled,
+    Schedules,
+    Submitted,
+    Times,
+)
 from jupyter_kfp.server.context import Context
-from jupyter_kfp.server.requests import ScheduleBody, SubmitBody, TriggerBody
+from jupyter_kfp.server.requests import (
+    ClusterBody,
+    ScheduleBody,
+    SchedulesQuery,
+    SubmitBody,
+    TimesBody,
+    TriggerBody,
+)
 from jupyter_kfp.server.worker import Compiled
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from jupyter_kfp.remote.client import Client
 
 
 async def profiles(context: Context) -> Profiles:
@@ -72,6 +94,68 @@ def _schedule(ir: str, body: ScheduleBody) -> Scheduled:
     options = Options(body.profile, body.experiment, body.name)
     made = schedules.schedule(ir, when, body.parameters, options=options)
     return Scheduled(**made.as_dict())
+
+
+async def times(context: Context, body: TimesBody) -> Times:
+    """When a schedule would start runs, before it is made."""
+    return await context.thread(_times, body)
+
+
+def _times(body: TimesBody) -> Times:
+    from jupyter_kfp.remote import schedules
+
+    when = schedules.checked(schedules.When(body.cron, body.interval, body.start, body.end))
+    now = datetime.now(timezone.utc)
+    return Times(next_runs=[one.isoformat() for one in schedules.next_times(when, now, now, body.count)])
+
+
+async def schedules(context: Context, query: SchedulesQuery) -> Schedules:
+    """The recurring runs of a cluster, with their next times."""
+    return await context.thread(_schedules, query.profile)
+
+
+def _schedules(profile: str | None) -> Schedules:
+    from jupyter_kfp.remote.schedules import shown
+
+    with _connected(profile) as client:
+        found = [shown(one) for one in client.recurring_runs()]
+    return Schedules(schedules=[Scheduled(**one.as_dict()) for one in found])
+
+
+async def pause(context: Context, schedule_id: str, body: ClusterBody) -> Scheduled:
+    """Have a schedule start no more runs until it is resumed."""
+    return await context.thread(_enable, schedule_id, body.profile, enabled=False)
+
+
+async def resume(context: Context, schedule_id: str, body: ClusterBody) -> Scheduled:
+    """Let a schedule go on."""
+    return await context.thread(_enable, schedule_id, body.profile, enabled=True)
+
+
+def _enable(schedule_id: str, profile: str | None, *, enabled: bool) -> Scheduled:
+    from jupyter_kfp.remote.schedules import shown
+
+    with _connected(profile) as client:
+        client.enable(schedule_id, enabled=enabled)
+        return Scheduled(**shown(client.recurring_run(schedule_id)).as_dict())
+
+
+async def delete(context: Context, schedule_id: str, body: ClusterBody) -> Deleted:
+    """Remove a schedule; its runs stay."""
+    return await context.thread(_delete, schedule_id, body.profile)
+
+
+def _delete(schedule_id: str, profile: str | None) -> Deleted:
+    with _connected(profile) as client:
+        client.delete_recurring_run(schedule_id)
+    return Deleted(schedule_id=schedule_id)
+
+
+def _connected(profile: str | None) -> AbstractContextManager[Client]:
+    from jupyter_kfp.remote import preflight
+    from jupyter_kfp.remote import profiles as known
+
+    return preflight.connected(known.find(profile))
 
 
 async def trigger(context: Context, body: TriggerBody) -> Submitted:

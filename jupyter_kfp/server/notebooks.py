@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from jupyter_kfp.server import worker
 from jupyter_kfp.server.answers import Preview, RunSummary, Schemas, Written
 from jupyter_kfp.server.context import Context
-from jupyter_kfp.server.errors import RequestError
+from jupyter_kfp.server.errors import RequestError, malformed
 from jupyter_kfp.server.requests import CompileBody, PreviewBody, RunBody
 from jupyter_kfp.server.runs import summary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# One URL (fsspec chains them with `::`) that is none of this machine's files.
+_REMOTE: Final = re.compile(r"(?!(file|local|memory):)[a-z][a-z0-9+.-]*://(?!.*::)", re.IGNORECASE)
+
 
 async def preview(context: Context, body: PreviewBody) -> Preview:
     """The graph, the findings and the parameters of a notebook, saved or as it is being edited."""
     file = context.existing(body.path) if body.content is None else context.path(body.path)
-    return await context.compute(worker.preview, str(file), body.content)
+    return await context.compute(worker.preview, str(file), body.content, body.folded)
 
 
 async def options(_context: Context) -> Schemas:
@@ -61,10 +65,28 @@ def _write(target: Path, text: str, *, overwrite: bool) -> None:
 async def run(context: Context, body: RunBody) -> RunSummary:
     """Start a run of a saved notebook on this machine; it goes on if the server ends."""
     from jupyter_kfp.engine import launch
+    from jupyter_kfp.engine.runner import Runner
 
     file = context.existing(body.path)
+    how = launch.RunOptions(
+        root=_artifact_root(context, body.artifact_root),
+        source_dir=file.parent,
+        max_parallel=body.max_parallel,
+        runner=Runner.named(body.runner) if body.runner else None,
+    )
     made = await context.compute(worker.compiled, str(file))
-    how = launch.RunOptions(source_dir=file.parent, max_parallel=body.max_parallel)
     handle = await context.thread(launch.start, made.ir, body.parameters, origin=made.origin, options=how)
     context.live.follow(handle, asyncio.get_running_loop())
     return await context.thread(summary, context, handle.id)
+
+
+def _artifact_root(context: Context, given: str | None) -> str | None:
+    """A URL of another machine as it is; anything else is a directory below the server's root."""
+    if given is None or "://" not in given:
+        return None if given is None else str(context.path(given))
+    if not _REMOTE.match(given):
+        raise malformed(
+            f"{given!r} is no place for artifacts.",
+            "Write a URL such as s3://bucket/runs, or a directory below the server's root.",
+        )
+    return given

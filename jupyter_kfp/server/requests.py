@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -37,10 +37,14 @@ class Body(Request):
 
 
 class PreviewBody(Body):
-    """A notebook; ``content`` is its JSON as it is being edited, by default the saved file counts."""
+    """A notebook; ``content`` is its JSON as it is being edited, by default the saved file counts.
+
+    ``folded``: the boxes to draw as one node; by default those of a large pipeline.
+    """
 
     path: Path
     content: dict[str, Any] | None = None
+    folded: Annotated[list[str], Field(max_length=1000)] | None = None
 
 
 class CompileBody(Body):
@@ -57,6 +61,18 @@ class RunBody(Body):
     path: Path
     parameters: Values = {}
     max_parallel: Annotated[int, _Integral, Field(ge=1, le=1000)] | None = None
+    runner: Literal["auto", "process", "container"] | None = None
+    artifact_root: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=1024,
+                description="Where artifacts are kept: a URL (`s3://...`), or a directory below the server's root.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class SubmitBody(Body):
@@ -86,6 +102,22 @@ class ScheduleBody(Body):
     catch_up: bool = False
 
 
+class TimesBody(Body):
+    """When a schedule is to start runs, as of a schedule that is made."""
+
+    cron: Name | None = None
+    interval: Annotated[int, _Integral, Field(ge=1, le=315_576_000)] | None = None
+    start: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    end: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    count: Annotated[int, _Integral, Field(ge=1, le=50)] = 5
+
+
+class ClusterBody(Body):
+    """Which cluster is meant; by default the usual one."""
+
+    profile: Name | None = None
+
+
 class TriggerBody(Body):
     """An uploaded version to start; calls with the same ``key`` start one run."""
 
@@ -111,6 +143,28 @@ class RunsQuery(Request):
     pipeline: Name | None = None
     state: State | None = None
     notebook: Path | None = None
+    text: Annotated[Name, Field(description="Part of the name, pipeline, id, notebook or error.")] | None = (
+        None
+    )
+
+
+class PictureQuery(Request):
+    """Which boxes to draw as one node, separated by commas; by default those of a large pipeline."""
+
+    folded: Annotated[str, Field(max_length=20_000)] | None = None
+
+
+class ComparisonQuery(Request):
+    """The ids of two runs."""
+
+    before: Name
+    after: Name
+
+
+class SchedulesQuery(Request):
+    """Which cluster is meant; by default the usual one."""
+
+    profile: Name | None = None
 
 
 class LogQuery(Request):

@@ -34,6 +34,7 @@ class Operation:
 
 
 _TASK = "/runs/{run_id}/tasks/{task}"
+_SCHEDULE = "/schedules/{schedule_id}"
 _ARTIFACT = f"{_TASK}/artifacts/{{port}}"
 
 OPERATIONS: Final = (
@@ -43,9 +44,12 @@ OPERATIONS: Final = (
     Operation("GET", "/runs", runs.list_, answers.Runs, query=requests.RunsQuery),
     Operation("POST", "/runs", notebooks.run, answers.RunSummary, requests.RunBody, status=201),
     Operation("GET", "/runs/{run_id}", runs.show, answers.RunDetails),
-    Operation("GET", "/runs/{run_id}/picture", runs.picture, answers.Picture),
+    Operation("GET", "/runs/{run_id}/picture", runs.picture, answers.Picture, query=requests.PictureQuery),
     Operation("POST", "/runs/{run_id}/cancel", runs.cancel, answers.RunSummary, status=202),
     Operation("POST", "/runs/{run_id}/retry", runs.retry, answers.RunSummary, status=202),
+    Operation("POST", "/runs/{run_id}/resume", runs.resume, answers.RunSummary, status=202),
+    Operation("GET", "/runs/{run_id}/artifacts", tasks.artifacts, answers.Artifacts),
+    Operation("GET", "/compare", runs.compare, answers.Comparison, query=requests.ComparisonQuery),
     Operation("GET", _TASK, tasks.show, answers.TaskDetails),
     Operation("GET", f"{_TASK}/log", tasks.log, answers.Log, query=requests.LogQuery),
     Operation("GET", f"{_TASK}/notebook", tasks.notebook, None, is_notebook=True),
@@ -54,5 +58,10 @@ OPERATIONS: Final = (
     Operation("GET", "/profiles", clusters.profiles, answers.Profiles),
     Operation("POST", "/submit", clusters.submit, answers.Submitted, requests.SubmitBody, status=201),
     Operation("POST", "/schedules", clusters.schedule, answers.Scheduled, requests.ScheduleBody, status=201),
+    Operation("GET", "/schedules", clusters.schedules, answers.Schedules, query=requests.SchedulesQuery),
+    Operation("POST", "/schedules/times", clusters.times, answers.Times, requests.TimesBody),
+    Operation("POST", f"{_SCHEDULE}/pause", clusters.pause, answers.Scheduled, requests.ClusterBody),
+    Operation("POST", f"{_SCHEDULE}/resume", clusters.resume, answers.Scheduled, requests.ClusterBody),
+    Operation("POST", f"{_SCHEDULE}/delete", clusters.delete, answers.Deleted, requests.ClusterBody),
     Operation("POST", "/trigger", clusters.trigger, answers.Submitted, requests.TriggerBody, status=201),
 )

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.server import worker
-from jupyter_kfp.server.answers import Picture, RunDetails, Runs, RunSummary, TaskSummary
+from jupyter_kfp.server.answers import (
+    Comparison,
+    Difference,
+    Picture,
+    RunDetails,
+    Runs,
+    RunSummary,
+    TaskSummary,
+)
 from jupyter_kfp.server.context import Context
 from jupyter_kfp.server.errors import not_found
-from jupyter_kfp.server.requests import RunsQuery
+from jupyter_kfp.server.requests import ComparisonQuery, PictureQuery, RunsQuery
+from jupyter_kfp.views.content import METRICS, metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_kfp.engine.launch import RunHandle
     from jupyter_kfp.runs import Run
     from jupyter_kfp.store.records import RunRecord, TaskRecord
 
@@ -30,7 +42,7 @@ async def list_(context: Context, query: RunsQuery) -> Runs:
 def _listed(context: Context, query: RunsQuery) -> list[RunSummary]:
     from jupyter_kfp.store.store import open_store
 
-    filtered = query.state is not None or query.notebook is not None
+    filtered = any((query.state, query.notebook, query.text))
     store = open_store()
     try:
         records = store.runs(limit=_SEARCHED if filtered else query.limit, pipeline=query.pipeline)
@@ -41,16 +53,24 @@ def _listed(context: Context, query: RunsQuery) -> list[RunSummary]:
     matching = [
         one
         for one in shown
-        if query.state in (None, one.state) and (notebook is None or one.notebook == notebook)
+        if query.state in (None, one.state)
+        and (notebook is None or one.notebook == notebook)
+        and (query.text is None or _mentions(one, query.text))
     ]
     return matching[: query.limit]
+
+
+def _mentions(run: RunSummary, text: str) -> bool:
+    said = (run.name, run.pipeline, run.run_id, run.notebook, run.error)
+    return any(text.casefold() in one.casefold() for one in said if one)
 
 
 async def show(context: Context, run_id: str) -> RunDetails:
     """A run with its tasks and outputs. Of a run on a cluster, the cluster is asked how it goes now."""
     details = await context.thread(_details, context, run_id)
-    if not details.state.is_final and details.url is None:
-        context.live.follow(details.run_id, asyncio.get_running_loop())
+    if not details.state.is_final:
+        is_remote = details.url is not None
+        context.live.follow(details.run_id, asyncio.get_running_loop(), is_remote=is_remote)
     return details
 
 
@@ -66,10 +86,11 @@ def _details(context: Context, run_id: str) -> RunDetails:
     )
 
 
-async def picture(context: Context, run_id: str) -> Picture:
+async def picture(context: Context, run_id: str, query: PictureQuery) -> Picture:
     """The graph of a run, coloured by the states of its tasks."""
     ir, states = await context.thread(_states, run_id)
-    return Picture(svg=await context.compute(worker.picture, ir, states))
+    closed = None if query.folded is None else [box for box in query.folded.split(",") if box]
+    return await context.compute(worker.picture, ir, states, closed)
 
 
 def _states(run_id: str) -> tuple[str, dict[str, str]]:
@@ -91,9 +112,73 @@ async def cancel(context: Context, run_id: str) -> RunSummary:
 
 
 async def retry(context: Context, run_id: str) -> RunSummary:
-    """Have the cluster execute the failed tasks of a run again."""
-    await context.thread(lambda: find(run_id).retry())
+    """Execute the failed tasks of a run again, and those after them, where it ran."""
+    return await _go_on(context, run_id, failed_too=True)
+
+
+async def resume(context: Context, run_id: str) -> RunSummary:
+    """Let a run of this machine go on that was canceled, or whose engine died."""
+    return await _go_on(context, run_id, failed_too=False)
+
+
+async def _go_on(context: Context, run_id: str, *, failed_too: bool) -> RunSummary:
+    handle = await context.thread(_started_again, run_id, failed_too=failed_too)
+    if handle is not None:
+        context.live.follow(handle, asyncio.get_running_loop())
     return await context.thread(summary, context, run_id)
+
+
+def _started_again(run_id: str, *, failed_too: bool) -> RunHandle | None:
+    """The handle of a run of this machine; None for one that its cluster goes on with."""
+    from jupyter_kfp.engine import launch
+
+    run = find(run_id)
+    if failed_too and run.url is not None:
+        run.retry()
+        return None
+    return launch.resume(run.id, failed_too=failed_too)
+
+
+async def compare(context: Context, query: ComparisonQuery) -> Comparison:
+    """Two runs side by side: their parameters and metrics."""
+    return await context.thread(_compare, context, query.before, query.after)
+
+
+def _compare(context: Context, before: str, after: str) -> Comparison:
+    old, new = find(before), find(after)
+    return Comparison(
+        before=_summary(context, old.record),
+        after=_summary(context, new.record),
+        parameters=differences(old.parameters, new.parameters),
+        metrics=differences(_metrics(old), _metrics(new)),
+    )
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+    """The values of both by name, in the order they are in."""
+    return [
+        Difference(
+            name=name,
+            before=before.get(name),
+            after=after.get(name),
+            differs=name not in before or name not in after or before[name] != after[name],
+        )
+        for name in dict.fromkeys((*before, *after))
+    ]
+
+
+def _metrics(run: Run) -> dict[str, Any]:
+    return {
+        f"{path}.{name}": value
+        for path, step in run.steps.items()
+        for name, value in task_metrics(step.record).items()
+    }
+
+
+def task_metrics(record: TaskRecord) -> dict[str, Any]:
+    """What the Metrics artifacts of a task say, by name."""
+    made = (one for port in record.output_artifacts.values() for one in port if one.type in METRICS)
+    return {name: value for one in made for name, value in metrics(one.metadata).values.items()}
 
 
 def find(run_id: str) -> Run:
@@ -133,6 +218,7 @@ def _summary(context: Context, record: RunRecord) -> RunSummary:
         notebook=context.api_path(record.origin.notebook),
         error=record.failure.message if record.failure else None,
         url=str(remote["url"]) if remote else None,
+        interrupted=record.interrupted,
         stale=None,
     )
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.errors import JupyterKfpError
-from jupyter_kfp.server.answers import Artifact, ArtifactPreview, Attempt, Log, TaskDetails
+from jupyter_kfp.runs import REPORTS
+from jupyter_kfp.server.answers import (
+    Artifact,
+    ArtifactPreview,
+    Artifacts,
+    Attempt,
+    Log,
+    MadeArtifact,
+    TaskDetails,
+)
 from jupyter_kfp.server.context import Context
 from jupyter_kfp.server.errors import not_found
 from jupyter_kfp.server.previews import Raw, preview, raw
 from jupyter_kfp.server.requests import ArtifactQuery, LogQuery
-from jupyter_kfp.server.runs import find, task_summary
+from jupyter_kfp.server.runs import find, task_metrics, task_summary
 
 if TYPE_CHECKING:
     from jupyter_kfp.runs import StepRun, StoredArtifact
     from jupyter_kfp.store.records import ArtifactRecord
+
+_ITERATION = re.compile(r"\[\d+\]")
 
 
 async def show(context: Context, run_id: str, task: str) -> TaskDetails:
@@ -28,9 +40,13 @@ async def show(context: Context, run_id: str, task: str) -> TaskDetails:
 def _show(run_id: str, task: str) -> TaskDetails:
     step = _step(run_id, task)
     record = step.record
+    executed = _executed(step)
     return TaskDetails(
         **task_summary(record).model_dump(),
-        code=_code(step),
+        code=None if executed is None else _code(executed),
+        has_notebook=executed is not None,
+        options=_options(run_id, task),
+        metrics=task_metrics(record),
         traceback=record.failure.traceback if record.failure else None,
         tries=[
             Attempt(
@@ -69,12 +85,22 @@ def _artifacts(ports: Mapping[str, tuple[ArtifactRecord, ...]]) -> list[Artifact
     ]
 
 
-def _code(step: StepRun) -> str | None:
-    document = _executed(step)
-    if document is None:
-        return None
+def _code(document: Mapping[str, Any]) -> str:
     cells = (cell for cell in document.get("cells", ()) if cell.get("cell_type") == "code")
     return "\n\n".join("".join(cell.get("source", "")) for cell in cells)
+
+
+def _options(run_id: str, task: str) -> dict[str, Any]:
+    from jupyter_kfp.remote import package
+    from jupyter_kfp.server.options import options
+    from jupyter_kfp.store.store import open_store
+
+    store = open_store()
+    try:
+        said = options(package.read(store.ir(run_id)))
+    finally:
+        store.close()
+    return said.get(_ITERATION.sub("", task), {})
 
 
 def _executed(step: StepRun) -> dict[str, Any] | None:
@@ -84,6 +110,22 @@ def _executed(step: StepRun) -> dict[str, Any] | None:
         return None if path is None else json.loads(path.read_text(encoding="utf-8"))
     except (JupyterKfpError, OSError, ValueError):
         return None
+
+
+async def artifacts(context: Context, run_id: str) -> Artifacts:
+    """What the tasks of a run have made."""
+    return await context.thread(_made, run_id)
+
+
+def _made(run_id: str) -> Artifacts:
+    found = []
+    for path, step in find(run_id).steps.items():
+        made = {port: all_ for port, all_ in step.record.output_artifacts.items() if port not in REPORTS}
+        records = [record for port in made.values() for record in port]
+        for shown, record in zip(_artifacts(made), records, strict=True):
+            known = {"task": path, "size": record.size, "created_at": record.created_at}
+            found.append(MadeArtifact(**shown.model_dump(), **known))
+    return Artifacts(artifacts=found)
 
 
 async def notebook(context: Context, run_id: str, task: str) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import connection, parent_process
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.errors import DiagnosticsError
-from jupyter_kfp.server.answers import Cell, Finding, Parameter, Preview
+from jupyter_kfp.server.answers import Box, Cell, Finding, Parameter, Picture, Port, Preview, Step
 
 if TYPE_CHECKING:
     from jupyter_kfp.api import LoadedPipeline
@@ -41,8 +42,10 @@ def _end_with(sentinel: int) -> None:
     os._exit(0)
 
 
-def preview(path: str, content: Mapping[str, Any] | None) -> Preview:
+def preview(path: str, content: Mapping[str, Any] | None, closed: Collection[str] | None = None) -> Preview:
     """The notebook as a pipeline; ``content`` is its JSON as it is being edited, else the file counts.
+
+    ``closed``: the boxes to draw as one node; None: those of a large pipeline.
 
     Raises NotebookError where it is no notebook. What is wrong in it is in the answer.
     """
@@ -55,9 +58,12 @@ def preview(path: str, content: Mapping[str, Any] | None) -> Preview:
         graph = loaded.graph()
     except DiagnosticsError as error:
         found = (*found, *(d for d in error.diagnostics if d not in found))
+    drawn = _picture(graph, closed) if graph else None
     return Preview(
         name=loaded.name,
-        svg=_svg(graph) if graph else None,
+        svg=drawn.svg if drawn else None,
+        boxes=drawn.boxes if drawn else [],
+        steps=_steps(loaded, graph) if graph else [],
         findings=[Finding.of(one) for one in found],
         cells=_cells(loaded),
         parameters=_parameters(graph) if graph else [],
@@ -73,17 +79,63 @@ def compiled(path: str, *, provenance: bool = False) -> Compiled:
     return Compiled(text, loaded.origin(), tuple(Finding.of(one) for one in loaded.check()))
 
 
-def picture(ir: str, states: Mapping[str, str]) -> str:
+def picture(ir: str, states: Mapping[str, str], closed: Collection[str] | None = None) -> Picture:
     """A compiled pipeline as SVG, coloured by the states of a run."""
+    from jupyter_kfp.views.graph import with_states
+
+    return _picture(with_states(_graph(ir), states), closed)
+
+
+@lru_cache(maxsize=4)  # a run is drawn anew at each change of a state
+def _graph(ir: str) -> Graph:
     from jupyter_kfp.views.graph import graph_from_ir
 
-    return _svg(graph_from_ir(ir, states))
+    return graph_from_ir(ir)
 
 
-def _svg(graph: Graph) -> str:
+def _picture(graph: Graph, closed: Collection[str] | None) -> Picture:
+    from jupyter_kfp.views.folding import crowded, folded
     from jupyter_kfp.views.svg import to_svg
 
-    return to_svg(graph)
+    boxes = crowded(graph) if closed is None else closed
+    return Picture(
+        svg=to_svg(folded(graph, boxes), ids=True),
+        boxes=[Box(id=one.id, label=one.label, folded=one.id in boxes) for one in graph.groups],
+    )
+
+
+def _steps(loaded: LoadedPipeline, graph: Graph) -> list[Step]:
+    """Every task of the graph with the code of its cells, where it is of a notebook."""
+    from jupyter_kfp.notebook.needs import RESERVED
+    from jupyter_kfp.remote import package
+    from jupyter_kfp.server.options import options
+
+    code = _code(loaded)
+    said = options(package.read(loaded.compile()))
+    return [
+        Step(
+            path=node.id,
+            code=code.get(node.id.rpartition(".")[2], ""),
+            options=said.get(node.id, {}),
+            inputs=[Port(name=one.name, type=one.type) for one in node.inputs if one.name not in RESERVED],
+            outputs=[Port(name=port.name, type=port.type) for port in node.outputs],
+        )
+        for node in graph.nodes
+    ]
+
+
+def _code(loaded: LoadedPipeline) -> dict[str, str]:
+    """The code of the steps by the keys of their tasks."""
+    from jupyter_kfp.compiler import task_names
+
+    if loaded.analysis is None:
+        return {}
+    keys = task_names(loaded.pipeline)
+    return {
+        keys[step.name]: "\n\n".join(code.source for code in step.body)
+        for step in loaded.pipeline.steps
+        if step.name in keys
+    }
 
 
 def _parameters(graph: Graph) -> list[Parameter]:

@@ -65,6 +65,29 @@ async def test_a_notebook_is_scheduled(ask: Ask, write: Callable[..., str], clus
     assert "pipeline_version_reference" in sent["body"]
 
 
+async def test_schedules_are_listed_paused_resumed_and_deleted(
+    ask: Ask, write: Callable[..., str], cluster: process.Cluster
+) -> None:
+    when = {"interval": 3600, "start": "2031-01-01T00:00:00Z", "end": "2031-01-01T02:30:00Z"}
+    status, times = await ask("POST", "schedules/times", when)
+    assert (status, times["next_runs"]) == (200, ["2031-01-01T01:00:00+00:00", "2031-01-01T02:00:00+00:00"])
+    status, refused = await ask("POST", "schedules/times", {"cron": "99 * * * *"})
+    assert (status, "no cron expression" in refused["message"]) == (400, True)
+    _, made = await ask("POST", "schedules", {"path": write(*STEPS), "name": "hourly", **when})
+    status, known = await ask("GET", "schedules", params={"profile": "here"})
+    (found,) = [one for one in known["schedules"] if one["schedule_id"] == made["schedule_id"]]
+    assert (status, found) == (200, made)
+    place = f"schedules/{made['schedule_id']}"
+    status, paused = await ask("POST", f"{place}/pause", {"profile": "here"})
+    assert (status, paused["enabled"], paused["next_runs"]) == (200, False, [])
+    status, resumed = await ask("POST", f"{place}/resume", {})
+    assert (status, resumed["enabled"], len(resumed["next_runs"])) == (200, True, 2)
+    assert (await ask("POST", f"{place}/delete", {}))[1] == {"schedule_id": made["schedule_id"]}
+    listed = (await ask("GET", "schedules"))[1]["schedules"]
+    assert made["schedule_id"] not in [one["schedule_id"] for one in listed]
+    assert (await ask("POST", f"{place}/pause", {}))[0] == 502
+
+
 async def test_a_trigger_starts_a_version_once_for_an_event(
     ask: Ask, write: Callable[..., str], cluster: process.Cluster, jp_root_dir: Path
 ) -> None:

@@ -19,7 +19,7 @@ Fetch = Callable[..., Awaitable[HTTPResponse]]
 
 
 def _url(operation: Operation) -> str:
-    return operation.path.format(run_id="r", task="t", port="p").lstrip("/")
+    return operation.path.format(run_id="r", task="t", port="p", schedule_id="s").lstrip("/")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
@@ -115,6 +115,9 @@ async def test_oversized_bodies_are_refused(ask: Ask, monkeypatch: pytest.Monkey
 async def test_what_there_is_not(ask: Ask) -> None:
     assert (await ask("GET", "runs/unknown"))[0] == 404
     assert (await ask("GET", "runs/unknown/tasks/t/artifacts/p"))[0] == 404
+    assert (await ask("GET", "compare", params={"before": "unknown", "after": "unknown"}))[0] == 404
+    assert (await ask("GET", "runs/unknown/artifacts"))[0] == 404
+    assert (await ask("POST", "runs/unknown/resume"))[0] == 404
     assert (await ask("GET", "runs", params={"limit": "0"}))[0] == 400
     assert (await ask("GET", "runs", params={"of": "me"}))[0] == 400
     assert (await ask("GET", "runs", params={"1795277684765": ""}))[0] == 200  # as JupyterLab asks
