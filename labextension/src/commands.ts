@@ -3,9 +3,10 @@ import { Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apput
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
-import { ask, IProfiles, IRun, ISubmitted, RequestError } from './api';
+import { ask, IProfiles, IRun, ISchedule, ISubmitted, RequestError } from './api';
 import { areSteps, canConvert, convert } from './convert';
 import { Tab } from './panel';
+import { askForSchedule } from './schedules';
 import { Session } from './session';
 
 export namespace CommandIDs {
@@ -152,7 +153,11 @@ class Work {
     this._host.reveal('pipeline');
     await session.save();
     await session.show(
-      await ask<IRun>('POST', 'runs', { path: session.path, ...this._host.runSettings() })
+      await ask<IRun>('POST', 'runs', {
+        path: session.path,
+        parameters: session.parameters,
+        ...this._host.runSettings()
+      })
     );
   }
 
@@ -193,6 +198,7 @@ class Work {
     await session.save();
     const run = await ask<ISubmitted>('POST', 'submit', {
       path: session.path,
+      parameters: session.parameters,
       profile
     });
     Notification.success(this._trans.__('Submitted: %1', run.name), {
@@ -208,46 +214,48 @@ class Work {
   }
 
   async schedule(session: Session): Promise<void> {
-    const profile = await this._profile();
-    if (profile === null) {
-      return;
-    }
-    const times = await InputDialog.getText({
-      title: this._trans.__('When? A cron expression in UTC'),
-      text: '0 3 * * *',
-      okLabel: this._trans.__('Schedule')
-    });
-    if (!times.button.accept || !times.value) {
+    const profiles = await this._profiles();
+    const details = await askForSchedule(profiles, this._usual(profiles), this._trans);
+    if (details === null) {
       return;
     }
     await session.save();
-    const made = await ask<{ name: string; next_runs: string[] }>('POST', 'schedules', {
+    const made = await ask<ISchedule>('POST', 'schedules', {
       path: session.path,
-      profile,
-      cron: times.value
+      parameters: session.parameters,
+      ...details
     });
     this._say(this._trans.__('Scheduled: %1. Next run: %2', made.name, made.next_runs[0] ?? '–'));
   }
 
   /** The cluster to use: asked for where there is a choice. Null: none was chosen. */
   private async _profile(): Promise<string | null> {
-    const found = await ask<IProfiles>('GET', 'profiles');
+    const found = await this._profiles();
     const names = found.profiles.map(one => one.name);
-    if (!names.length) {
+    const answer = await InputDialog.getItem({
+      title: this._trans.__('To which cluster?'),
+      items: names,
+      current: Math.max(0, names.indexOf(this._usual(found))),
+      okLabel: this._trans.__('Continue')
+    });
+    return answer.button.accept ? answer.value : null;
+  }
+
+  /** The clusters that are set up. Throws Error where there is none. */
+  private async _profiles(): Promise<IProfiles> {
+    const found = await ask<IProfiles>('GET', 'profiles');
+    if (!found.profiles.length) {
       throw new Error(
         this._trans.__(
           'No cluster is set up. Add one in a terminal: jupyter kfp profiles add NAME --endpoint URL'
         )
       );
     }
-    const usual = this._host.profile() || found.default || names[0];
-    const answer = await InputDialog.getItem({
-      title: this._trans.__('To which cluster?'),
-      items: names,
-      current: Math.max(0, names.indexOf(usual)),
-      okLabel: this._trans.__('Continue')
-    });
-    return answer.button.accept ? answer.value : null;
+    return found;
+  }
+
+  private _usual(found: IProfiles): string {
+    return this._host.profile() || found.default || found.profiles[0].name;
   }
 
   private _say(text: string): void {

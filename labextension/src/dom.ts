@@ -13,20 +13,97 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** A part that can be closed; what is in it is made when it is first opened. */
+export function section(
+  title: string,
+  fill: () => Node | Promise<Node>,
+  open = false
+): HTMLElement {
+  const made = element('details', 'jp-Kfp-section');
+  const body = element('div', '');
+  made.append(element('summary', '', title), body);
+  let filled = false;
+  const show = async () => {
+    if (made.open && !filled) {
+      filled = true;
+      try {
+        body.replaceChildren(await fill());
+      } catch (error) {
+        body.replaceChildren(element('p', 'jp-Kfp-remedy', reason(error)));
+      }
+    }
+  };
+  made.addEventListener('toggle', () => void show());
+  made.open = open;
+  return made;
+}
+
+/** What went wrong, for people. */
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A value as people read it: text as it is, other things as JSON. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined) {
+    return '–';
+  }
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** A table with a headline; a cell may be an element. */
+export function table(columns: string[], rows: (string | Node)[][], caption = ''): HTMLElement {
+  const made = element('table', 'jp-Kfp-table');
+  if (caption) {
+    made.append(element('caption', '', caption));
+  }
+  const head = made.createTHead().insertRow();
+  for (const column of columns) {
+    const cell = element('th', '', column);
+    cell.scope = 'col';
+    head.append(cell);
+  }
+  const body = made.createTBody();
+  for (const row of rows) {
+    const line = body.insertRow();
+    for (const value of row) {
+      line.insertCell().append(value);
+    }
+  }
+  const frame = element('div', 'jp-Kfp-scroll');
+  frame.append(made);
+  return frame;
+}
+
+/** Names and values, one a line. */
+export function pairs(values: Record<string, unknown>): HTMLElement {
+  const made = element('dl', 'jp-Kfp-pairs');
+  for (const [name, value] of Object.entries(values)) {
+    made.append(element('dt', '', name), element('dd', '', shown(value)));
+  }
+  return made;
+}
+
+/** A field with its name before it. */
+export function labelled(text: string, field: HTMLElement): HTMLLabelElement {
+  const made = element('label', 'jp-Kfp-field');
+  made.append(element('span', '', text), field);
+  return made;
+}
+
+/** A choice of one of some values. */
+export function select(options: [string, string][], chosen: () => void): HTMLSelectElement {
+  const made = element('select', 'jp-Kfp-input');
+  made.append(...options.map(([value, text]) => new Option(text, value)));
+  made.addEventListener('change', chosen);
+  return made;
+}
+
 export function button(text: string, clicked: () => void): HTMLButtonElement {
   const made = element('button', 'jp-Kfp-button', text);
   made.type = 'button';
   made.addEventListener('click', clicked);
   return made;
-}
-
-/** The server's SVG. Parsed as XML: nothing in it can be HTML, and no script in it runs. */
-export function drawing(svg: string): Node {
-  const parsed = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement;
-  const frame = element('div', 'jp-Kfp-drawing');
-  frame.tabIndex = 0; // it can be scrolled with the keyboard
-  frame.append(document.importNode(parsed, true));
-  return frame;
 }
 
 /** How long something took, short: "12 s", "3 min 5 s". */

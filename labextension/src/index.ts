@@ -15,6 +15,7 @@ import { addCommands, CommandIDs, IHost, MENU, report } from './commands';
 import { Following } from './following';
 import { optionsPlugin } from './forms';
 import { addRunning, StatusItem, tellEnd } from './frame';
+import { ExecutedNotebooks, isExecuted, openExecuted } from './executed';
 import { PipelinePanel, Tab } from './panel';
 import { Session } from './session';
 
@@ -77,7 +78,7 @@ function activate(
   const actions = {
     open: (run: IRun) => {
       host.reveal('pipeline');
-      void openRun(app, run, sessions).catch(actions.fail);
+      void openRun(app, run, sessions, panel).catch(actions.fail);
     },
     fail: (error: unknown) => report(error, host)
   };
@@ -86,11 +87,15 @@ function activate(
     {
       jump,
       ...actions,
-      stop: () => void app.commands.execute(CommandIDs.stop)
+      run: () => void app.commands.execute(CommandIDs.run),
+      stop: () => void app.commands.execute(CommandIDs.stop),
+      openNotebook: (runId: string, task: string) =>
+        void openExecuted(app, runId, task).catch(actions.fail)
     },
     icon
   );
   app.shell.add(panel, 'right', { rank: 900, type: 'Pipeline' });
+  app.serviceManager.contents.addDrive(new ExecutedNotebooks(trans));
   addCommands(app.commands, host, trans);
   MENU.forEach(command => palette?.addItem({ command, category: trans.__('Kubeflow Pipelines') }));
 
@@ -115,6 +120,9 @@ function activate(
     status.show_(current());
   };
   tracker.widgetAdded.connect((_, notebook) => {
+    if (isExecuted(notebook.context.path)) {
+      return; // to be read only
+    }
     const session = new Session(notebook, app.serviceManager.contents, () => settings.delay);
     sessions.set(notebook, session);
     session.changed.connect(marked);
@@ -140,6 +148,7 @@ function activate(
     }
     const told = event as unknown as { run_id: string; kind: string; state: State | null };
     sessions.forEach(session => session.heard(told.run_id));
+    panel.heard(told.run_id);
     if (told.kind === 'run') {
       void panel.listRuns();
       void following.heard(told.run_id, told.state).catch(actions.fail);
@@ -209,16 +218,15 @@ async function jump(session: Session, cell: number, line: number | null): Promis
   widget.editor?.focus();
 }
 
-/** The notebook of a run with its states; of a run on a cluster its page there. */
+/** The notebook of a run with its states; a run of no notebook below the root by itself. */
 async function openRun(
   app: JupyterFrontEnd,
   run: IRun,
-  sessions: Map<NotebookPanel, Session>
+  sessions: Map<NotebookPanel, Session>,
+  panel: PipelinePanel
 ): Promise<void> {
   if (run.notebook === null) {
-    if (run.url) {
-      window.open(run.url, '_blank', 'noopener');
-    }
+    await panel.showAlone(run);
     return;
   }
   await app.commands.execute('docmanager:open', { path: run.notebook });

@@ -3,13 +3,14 @@ import { INotebookContent, isCode } from '@jupyterlab/nbformat';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
-import { ask, IPreview, IRun, IRunDetails, isFinal, RequestError } from './api';
+import { ask, IPicture, IPreview, IRun, IRunDetails, isFinal, RequestError } from './api';
+import { Followed } from './followed';
+import { checked, forget, recall, remember, Texts } from './parameters';
 
 export class Session {
   preview: IPreview | null = null;
-  /** The run whose states are shown; null once the notebook was changed after its end. */
-  run: IRunDetails | null = null;
-  picture: string | null = null;
+  /** The run whose states are shown; none once the notebook was changed after its end. */
+  readonly followed = new Followed();
   /** Why there is no preview. */
   problem: string | null = null;
 
@@ -18,8 +19,39 @@ export class Session {
     private _contents: Contents.IManager,
     private _delay: () => number
   ) {
+    this.followed.changed.connect(() => this._changed.emit());
     void panel.context.ready.then(() => this._begin());
     panel.disposed.connect(() => this._dispose());
+  }
+
+  get run(): IRunDetails | null {
+    return this.followed.run;
+  }
+
+  /** What is drawn: the run that is shown, else the notebook as it is. */
+  get picture(): IPicture | null {
+    const preview = this.preview;
+    return (
+      this.followed.picture ?? (preview?.svg ? { svg: preview.svg, boxes: preview.boxes } : null)
+    );
+  }
+
+  /** The parameters as they were typed; those with their defaults are missing. */
+  get texts(): Texts {
+    return recall(this.path);
+  }
+
+  set texts(texts: Texts) {
+    if (Object.keys(texts).length) {
+      remember(this.path, texts);
+    } else {
+      forget(this.path);
+    }
+  }
+
+  /** The values of the parameters that were typed. Throws Error where one is wrong. */
+  get parameters(): Record<string, unknown> {
+    return checked(this.preview?.parameters ?? [], this.texts);
   }
 
   get changed(): ISignal<Session, void> {
@@ -43,48 +75,28 @@ export class Session {
 
   /** Show a run, of this machine or of a cluster, and follow it. */
   async show(run: { run_id: string }): Promise<void> {
-    this._runId = run.run_id;
     this._runContent = this._content();
-    await this.update();
+    await this.followed.show(run.run_id);
+  }
+
+  /** Draw these boxes as one node each. */
+  async fold(folded: string[]): Promise<void> {
+    if (this.run !== null) {
+      await this.followed.fold(folded);
+    } else {
+      this._folded = folded;
+      await this.refresh();
+    }
   }
 
   /** There is news of a run. */
   heard(runId: string): void {
-    if (runId === this._runId) {
-      void this.update();
-    }
+    this.followed.heard(runId);
   }
 
-  /** Fetch the run that is shown; news that come meanwhile are fetched afterwards, once. */
+  /** Fetch the run that is shown. */
   async update(): Promise<void> {
-    if (this._updating) {
-      this._again = true;
-      return;
-    }
-    this._updating = true;
-    try {
-      do {
-        this._again = false;
-        await this._fetch(this._runId);
-      } while (this._again && !this._disposed);
-    } finally {
-      this._updating = false;
-    }
-  }
-
-  private async _fetch(runId: string | null): Promise<void> {
-    if (runId === null) {
-      return;
-    }
-    const [run, picture] = await Promise.all([
-      ask<IRunDetails>('GET', `runs/${runId}`),
-      ask<{ svg: string }>('GET', `runs/${runId}/picture`)
-    ]);
-    if (runId === this._runId && !this._disposed) {
-      this.run = run;
-      this.picture = picture.svg;
-      this._changed.emit();
-    }
+    await this.followed.update();
   }
 
   private async _begin(): Promise<void> {
@@ -98,7 +110,7 @@ export class Session {
         limit: '1'
       });
       // A run goes on while the page is loaded anew, or the server.
-      if (runs.length && !isFinal(runs[0].state) && this._runId === null) {
+      if (runs.length && !isFinal(runs[0].state) && this.followed.runId === null) {
         await this.show(runs[0]);
       }
     } catch (error) {
@@ -124,12 +136,13 @@ export class Session {
     const number = ++this._number;
     const content = this._content();
     if (this.run !== null && isFinal(this.run.state) && content !== this._runContent) {
-      this.run = this.picture = this._runId = null;
+      await this.followed.show(null);
     }
     try {
       const preview = await ask<IPreview>('POST', 'preview', {
         path: this.path,
-        content: JSON.parse(content)
+        content: JSON.parse(content),
+        folded: this._folded
       });
       if (number === this._number) {
         this.preview = preview;
@@ -158,16 +171,15 @@ export class Session {
   private _dispose(): void {
     this._disposed = true;
     window.clearTimeout(this._timer);
+    this.followed.dispose();
     Signal.clearData(this);
   }
 
   private _changed = new Signal<Session, void>(this);
-  private _runId: string | null = null;
+  private _folded: string[] | null = null;
   private _runContent = '';
   private _sent = '';
   private _timer = 0;
   private _number = 0;
-  private _updating = false;
-  private _again = false;
   private _disposed = false;
 }
