@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kfp import credentials
+from jupyter_kfp.credentials import allowed as allowing
 from jupyter_kfp.engine.ir import integral
 from jupyter_kfp.engine.plan import ParameterKind, ParameterSpec
 from jupyter_kfp.errors import UsageError
@@ -37,7 +39,8 @@ def validate(specs: Mapping[str, ParameterSpec], given: Mapping[str, Any]) -> di
     """All parameters with their values: those given, checked, else the defaults.
 
     Optional parameters without a default that were not given are left out. Numbers get the type the IR
-    declares. Raises UsageError naming the parameter and its type.
+    declares. Raises UsageError naming the parameter and its type, and for a value that seems to be a secret: it would
+    be kept, and shown, with the run.
     """
     for name in given:
         if name not in specs:
@@ -47,6 +50,10 @@ def validate(specs: Mapping[str, ParameterSpec], given: Mapping[str, Any]) -> di
     for name, spec in specs.items():
         if name in given and not (given[name] is None and spec.optional):
             values[name] = checked(name, spec, given[name])
+            if not (
+                spec.has_default and values[name] == spec.default
+            ):  # which the notebook's own check has seen
+                _refuse_secret(name, values[name])
         elif name in given:
             continue  # an optional parameter that is None is one that is not there
         elif spec.has_default:
@@ -57,6 +64,16 @@ def validate(specs: Mapping[str, ParameterSpec], given: Mapping[str, Any]) -> di
                 f"The parameter {name!r} ({kind}) has no value.", f"Give one with -p {name}=VALUE."
             )
     return values
+
+
+def _refuse_secret(name: str, value: Json) -> None:
+    found = credentials.find_value(name, value)
+    if found is not None and not allowing.allows(allowing.of_environment(), found, name):
+        raise UsageError(
+            f"The value of the parameter {name!r} seems to be a secret ({found.kind}); it would be readable with the run.",
+            "Give it to the step by the option `secret: NAME:KEY=VARIABLE`; if it is none, set "
+            f"{allowing.VARIABLE}='{name}=the reason why'.",
+        )
 
 
 def from_texts(specs: Mapping[str, ParameterSpec], texts: Mapping[str, str]) -> dict[str, Json]:
@@ -74,7 +91,7 @@ def from_texts(specs: Mapping[str, ParameterSpec], texts: Mapping[str, str]) -> 
             values[name] = json.loads(_JSON_WORDS.get(text.strip().lower(), text))
         except ValueError:
             raise UsageError(
-                f"The parameter {name!r} is of type {spec.kind.python_name}, but got {_shown(text)}.",
+                f"The parameter {name!r} is of type {spec.kind.python_name}, but got {_shown(name, text)}.",
                 f"Write it as JSON: {_EXAMPLES.get(spec.kind, '1')}.",
             ) from None
     return values
@@ -87,7 +104,7 @@ def checked(name: str, spec: ParameterSpec, value: Any) -> Json:
     wrong_bool = isinstance(value, bool) and spec.kind is not ParameterKind.BOOLEAN
     if expected is not None and (wrong_bool or not isinstance(value, expected)):
         raise UsageError(
-            f"The parameter {name!r} is of type {spec.kind.python_name}, but got {_shown(value)} "
+            f"The parameter {name!r} is of type {spec.kind.python_name}, but got {_shown(name, value)} "
             f"({type(value).__name__}).",
             f"Give a value of type {spec.kind.python_name}.",
         )
@@ -99,11 +116,15 @@ def checked(name: str, spec: ParameterSpec, value: Any) -> Json:
         ) from error
     if spec.literals and value not in spec.literals:
         allowed = ", ".join(map(repr, spec.literals))
-        raise UsageError(f"The parameter {name!r} cannot be {_shown(value)}.", f"It is one of {allowed}.")
+        raise UsageError(
+            f"The parameter {name!r} cannot be {_shown(name, value)}.", f"It is one of {allowed}."
+        )
     return value  # type: ignore[no-any-return]  # checked to be JSON above
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    if credentials.find_value(name, value) is not None:
+        return "what seems to be a secret"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, NotebookError, Severity
-from jupyter_kfp.notebook.checks import check_secrets, check_side_channels
+from jupyter_kfp.notebook.checks import check_side_channels
 from jupyter_kfp.notebook.kernels import read_foreign
 from jupyter_kfp.notebook.pitfalls import check_pitfalls
 from jupyter_kfp.notebook.ports import PortBuilder
 from jupyter_kfp.notebook.roles import Reading, assign_roles
+from jupyter_kfp.notebook.secrets import Owner, check_secrets
 from jupyter_kfp.notebook.source import Notebook, parse_notebook, read_notebook
+from jupyter_kfp.notebook.spellings import Findings, cell_metadata
 from jupyter_kfp.notebook.structure import Structure
 from jupyter_kfp.pipeline import Code, Pipeline
 
@@ -72,7 +74,7 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
 
     if notebook.kernel is not None:
         reading, pipeline = read_foreign(notebook)
-        return Analysis(reading, pipeline, reading.diagnostics)
+        return Analysis(reading, pipeline, (*reading.diagnostics, *_secrets_in_foreign(notebook, pipeline)))
     reading = assign_roles(notebook)
     flow = Structure(reading, open_notebook)
     flow.run()
@@ -80,12 +82,7 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
     pipeline = builder.build()
     if reading.dsl is not None:
         pipeline = replace(pipeline, dsl=Code(reading.dsl.source, reading.dsl.cell))
-    owners = {cell.cell: step.name for step in reading.steps for cell in step.cells}
-    travelling = [
-        *reading.preamble,
-        *reading.parameters,
-        *(cell for step in reading.steps for cell in step.cells),
-    ]
+    owners = [Owner(step.name, step.options, tuple(c.cell for c in step.cells)) for step in reading.steps]
     found = {
         *notebook.findings,
         *reading.diagnostics,
@@ -93,12 +90,23 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
         *builder.diagnostics,
         *check_side_channels(reading, flow.imports),
         *check_pitfalls(reading, pipeline),
-        *check_secrets(travelling, owners),
+        *check_secrets(notebook, owners, reading.allow_secret, reading.description),
     }
     order = sorted(
         found, key=lambda d: (d.cell if d.cell is not None else -1, d.line or 0, d.code, d.message)
     )
     return Analysis(reading, pipeline, tuple(notebook.located(diagnostic) for diagnostic in order))
+
+
+def _secrets_in_foreign(notebook: Notebook, pipeline: Pipeline) -> tuple[Diagnostic, ...]:
+    """Credentials in a notebook of another kernel, whose cells can have options in their metadata alone."""
+    findings = Findings()
+    layers = {cell.index: cell_metadata(cell.metadata, cell.index, findings) for cell in notebook.cells}
+    allowed = {index: layer.allow_secret for index, layer in layers.items() if layer.allow_secret}
+    owners = [
+        Owner(step.name, step.options, tuple(code.cell for code in step.body)) for step in pipeline.steps
+    ]
+    return tuple(check_secrets(notebook, owners, allowed, pipeline.description))
 
 
 def _nested(path: Path, above: tuple[Path, ...]) -> Pipeline:

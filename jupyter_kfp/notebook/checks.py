@@ -1,15 +1,14 @@
 """What a notebook can do that a pipeline of separate processes cannot see: warned of beforehand.
 
 Variables are followed exactly (see :mod:`dataflow`); the channels here are beside them: the global
-random state, files in the working directory, values that differ each time they are made, secrets.
+random state, files in the working directory, values that differ each time they are made.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from jupyter_kfp.errors import Diagnostic
 from jupyter_kfp.notebook.codes import diagnostic
@@ -54,7 +53,6 @@ _WRITERS = frozenset(
     {"savefig", "save", "savez", "savetxt", "write_text", "write_bytes", "dump", "save_model", "write_image"}
 )
 _READERS = frozenset({"load", "loadtxt", "genfromtxt", "read_text", "read_bytes", "load_model", "imread"})
-_CANDIDATE = re.compile(r"['\"][^\s'\"]{8,}['\"]|-----BEGIN|(?i:passw|secret|token|api_?key|credential)")
 
 
 def unstable_call(nodes: Iterable[ast.AST]) -> str:
@@ -201,54 +199,3 @@ def _relative_path(call: ast.Call) -> tuple[str, bool]:
         (t for t in texts if re.search(r"\.\w+$", t) and "://" not in t and not t.startswith("/")), ""
     )
     return path, writes
-
-
-def check_secrets(cells: Iterable[StepCell], steps: Mapping[int, str]) -> Iterator[Diagnostic]:
-    """Credentials in source that would travel inside the pipeline. ``steps`` maps cells to step names.
-
-    A line that ends in ``# pragma: allowlist secret`` (detect-secrets' own mark) is let through.
-    """
-    detectors = None
-    for cell in cells:
-        for number, line in enumerate(cell.source.split("\n"), start=1):
-            if not _CANDIDATE.search(line) or "pragma: allowlist" in line:
-                continue
-            detectors = detectors if detectors is not None else _detectors()
-            kind = next(
-                (d.secret_type for d in detectors if any(d.analyze_line("cell.py", line, number))), None
-            )
-            if kind is not None:
-                yield diagnostic(
-                    "K306",
-                    f"this line seems to hold a secret ({kind}); it would be readable in the pipeline.",
-                    cell=cell.cell,
-                    line=number,
-                    step=steps.get(cell.cell),
-                )
-
-
-def _detectors() -> list[_Detector]:
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.settings import default_settings
-
-    with default_settings():
-        classes: Mapping[str, Callable[[], Any]] = get_mapping_from_secret_type_to_class()
-        # Entropy alone flags hashes, paths and base64 data, of which notebooks are full.
-        return [
-            _Detector(kind, made())
-            for kind, made in sorted(classes.items())
-            if "Entropy" not in kind and "IP" not in kind
-        ]
-
-
-class _Detector:
-    """One of detect-secrets' plugins, in the one call that is needed of it."""
-
-    def __init__(self, secret_type: str, plugin: object) -> None:
-        self.secret_type = secret_type
-        self._plugin = plugin
-
-    def analyze_line(self, filename: str, line: str, number: int) -> Iterable[object]:
-        """The secrets found in ``line``."""
-        found: Iterable[object] = self._plugin.analyze_line(filename=filename, line=line, line_number=number)  # type: ignore[attr-defined]  # detect-secrets publishes no types
-        return found

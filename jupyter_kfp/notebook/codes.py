@@ -68,7 +68,9 @@ RULES: dict[str, Rule] = {
     "K304": Rule(_ERROR, "Use one of str, int, float, bool, list, dict, Dataset, Model, Metrics, ClassificationMetrics, HTML, Markdown, Artifact."),
     "K305": Rule(_ERROR, "Assign {name} in the step, or remove it from `outputs`."),
     "K307": Rule(_WARNING, "Write all of them as floats (1.0) or annotate list[float]; or make them in a step."),
-    "K306": Rule(_ERROR, "Read it from the environment and give the step `secret: NAME:KEY=VARIABLE`."),
+    "K306": Rule(_ERROR, "Read it from the environment and give the step `secret: NAME:KEY=VARIABLE`; if it is none, `#| allow_secret: REASON`."),
+    "K309": Rule(_ERROR, "{problem}"),
+    "K310": Rule(_ERROR, "Clear the outputs of the cell; if it is none, `#| allow_secret: REASON`."),
     "K308": Rule(_WARNING, "Take {name} out of the metrics, or assign it in a step ({name} = {name})."),
     # pitfalls
     "K401": Rule(_WARNING, "Say what the step needs, for instance `#| memory: 16G` and `#| gpu: 1`."),

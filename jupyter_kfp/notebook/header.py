@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kfp.notebook.spellings import Findings, Layer, Spelling
+from jupyter_kfp.notebook.spellings import ALLOW_SECRET, Findings, Layer, Spelling
 from jupyter_kfp.options import StepOptions
 
 if TYPE_CHECKING:
@@ -201,8 +201,10 @@ def read_flags(header: Header, cell: int, findings: Findings) -> tuple[str, Laye
 def _put_flag(name: str, text: str, spelling: Spelling, line: int) -> None:
     words = _shell_words(text, spelling, line)
     option = name.replace("-", "_")
-    known = option in StepOptions.model_fields
-    many = option == "after" or (known and StepOptions.model_fields[option].default in ((), {}))
+    known = option in StepOptions.model_fields or option == ALLOW_SECRET
+    many = option == "after" or (
+        known and option != ALLOW_SECRET and StepOptions.model_fields[option].default in ((), {})
+    )
     if not words and (known or option == "after"):
         if text:
             return  # an open quote, reported already

@@ -13,7 +13,7 @@ from jupyter_kfp.notebook import kale
 from jupyter_kfp.notebook.control import CellControl, read_control
 from jupyter_kfp.notebook.header import Header, read_flags, read_options
 from jupyter_kfp.notebook.source import Cell
-from jupyter_kfp.notebook.spellings import Findings, Layer, Spelling, cell_metadata
+from jupyter_kfp.notebook.spellings import ALLOW_SECRET, Findings, Layer, Spelling, cell_metadata
 from jupyter_kfp.options import StepOptions
 
 
@@ -40,7 +40,7 @@ _ROLE_TAGS = {
 }
 _STEP_TAGS = ("step", "block")
 _AFTER_TAGS = ("after", "prev")
-_OPTION_KINDS = (*_AFTER_TAGS, *kale.TAG_KINDS, *StepOptions.model_fields)
+_OPTION_KINDS = (*_AFTER_TAGS, ALLOW_SECRET, *kale.TAG_KINDS, *StepOptions.model_fields)
 
 
 @dataclass

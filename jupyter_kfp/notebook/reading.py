@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jupyter_kfp.errors import Diagnostic
@@ -50,7 +51,8 @@ class Reading:
 
     ``steps`` are in the order of their first cells. ``preamble`` holds imports, functions and the
     cells before the first step, in notebook order, wherever they stand. ``dsl`` is the ``%%pipeline``
-    cell, if there is one. ``name`` is a valid name of a KFP pipeline.
+    cell, if there is one. ``name`` is a valid name of a KFP pipeline. ``allow_secret`` has the reasons, by cell, why
+    what looks like a secret there is none.
     """
 
     notebook: Notebook
@@ -64,3 +66,4 @@ class Reading:
     description: str
     diagnostics: tuple[Diagnostic, ...]
     dsl: StepCell | None = None
+    allow_secret: Mapping[int, str] = field(default_factory=dict)

@@ -90,6 +90,7 @@ class _Assignment:
         self.outputs: dict[str, NamedOutput] = {}
         self.steps: dict[str, _Building] = {}
         self.dsl: StepCell | None = None
+        self.allow_secret: dict[int, str] = {}
         # Installed packages with the cell from which on they count.
         self.installed: list[tuple[int, tuple[str, ...]]] = []
 
@@ -116,6 +117,7 @@ class _Assignment:
             options.description or description(self.notebook),
             tuple(self.findings.items),
             self.dsl,
+            self.allow_secret,
         )
 
     def _name(self, options: PipelineOptions) -> str:
@@ -132,6 +134,8 @@ class _Assignment:
             self.skipped.append(self._step_cell(cell, header))
             return last
         part = read_marks(cell, header, self.findings, of_kale=self.kale)
+        if reason := next((layer.allow_secret for layer in part.layers if layer.allow_secret), ""):
+            self.allow_secret[cell.index] = reason
         role, name = self._role(part, last)
         read = self._step_cell(cell, header)
         self._check_header(read)

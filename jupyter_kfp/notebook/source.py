@@ -45,6 +45,7 @@ class Cell:
     """One cell. ``index`` is 0-based in the notebook, counting cells of every kind.
 
     ``start`` is the 1-based line of a text notebook's file where the source begins, if that is known.
+    ``outputs`` are what a code cell has left, as nbformat has them; they are no part of the pipeline.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Cell:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     start: int | None = field(default=None, compare=False)
+    outputs: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,10 @@ def _cell(index: int, value: object, where: str) -> Cell:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise NotebookError(f"{place}: its tags are no list of texts.", 'Write "tags": ["step:NAME"].')
     clean = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
-    return Cell(index, cast("CellKind", kind), _source(value.get("source"), place, remedy), clean, metadata)
+    outputs = value.get("outputs")
+    shown = tuple(each for each in outputs if isinstance(each, dict)) if isinstance(outputs, list) else ()
+    source = _source(value.get("source"), place, remedy)
+    return Cell(index, cast("CellKind", kind), source, clean, metadata, outputs=shown)
 
 
 def _source(value: object, place: str, remedy: str) -> str:

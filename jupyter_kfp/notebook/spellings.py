@@ -55,6 +55,7 @@ _SYNONYMS = {
     "toleration": "tolerations",
 }
 _AFTER = "after"
+ALLOW_SECRET = "allow_secret"  # noqa: S105 (no secret: the option's name)
 
 
 @dataclass
@@ -100,10 +101,11 @@ class Setting:
 
 @dataclass
 class Layer:
-    """What one place says: checked values of step options, and names of steps to wait for."""
+    """What one place says: checked values of step options, names of steps to wait for, why the cell may hold a secret."""
 
     settings: dict[str, Setting] = field(default_factory=dict)
     after: dict[str, int | None] = field(default_factory=dict)
+    allow_secret: str = ""
 
     def options(self) -> StepOptions:
         """The settings as options, not yet checked against each other (other layers may complete them)."""
@@ -125,6 +127,9 @@ class Spelling:
         if option == _AFTER:
             self.layer.after.update(dict.fromkeys(_names(raw), line))
             return
+        if option == ALLOW_SECRET:
+            self._allow_secret(raw, line)
+            return
         if option not in StepOptions.model_fields:
             self.findings.error("K101", f"There is no option `{name}`.", suggest(option), self.cell, line)
             return
@@ -143,6 +148,16 @@ class Spelling:
         elif earlier is not None and isinstance(value, tuple):
             value = (*earlier.value, *value)
         self.layer.settings[option] = Setting(value, line)
+
+    def _allow_secret(self, raw: object, line: int | None) -> None:
+        if self.cell is None or not isinstance(raw, str) or not raw.strip():
+            message = (
+                f"Option `{ALLOW_SECRET}` needs the reason why what looks like a secret in a cell is none."
+            )
+            remedy = f"Write for instance `#| {ALLOW_SECRET}: the key of a public demo` in the cell."
+            self.findings.error("K102", message, remedy, self.cell, line)
+            return
+        self.layer.allow_secret = raw.strip()
 
     def put_all(self, values: object, where: str) -> None:
         """Keep a mapping of metadata; empty values are those a form was not filled in with."""
@@ -227,7 +242,11 @@ def notebook_metadata(metadata: Mapping[str, Any], findings: Findings) -> tuple[
         spelling.put_all(given, "notebook.metadata.kfp")
         return PipelineOptions(), spelling.layer
     own = {n: v for n, v in given.items() if n in PipelineOptions.model_fields and v is not None and v != ""}
-    rest = {n: v for n, v in given.items() if n not in PipelineOptions.model_fields and n != "defaults"}
+    rest = {
+        n: v
+        for n, v in given.items()
+        if n not in (*PipelineOptions.model_fields, "defaults", "allow_secrets")
+    }
     spelling.put_all(rest, "notebook.metadata.kfp")
     if given.get("defaults") is not None:
         nearer = Spelling(findings, None)

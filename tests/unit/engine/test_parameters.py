@@ -3,7 +3,9 @@ import pytest
 from jupyter_kfp.engine.parameters import parse_texts, validate
 from jupyter_kfp.engine.plan import ParameterKind, ParameterSpec
 from jupyter_kfp.errors import UsageError
+from tests.planted import credentials
 
+PLANTED = credentials()
 SPECS = {
     "n": ParameterSpec(ParameterKind.NUMBER_INTEGER),
     "x": ParameterSpec(ParameterKind.NUMBER_DOUBLE, optional=True, has_default=True, default=0.5),
@@ -73,3 +75,32 @@ def test_typed_texts_become_values_by_type() -> None:
         "d": {"a": None},
     }
     assert parse_texts(SPECS, {"n": "many", "unknown": "x"}) == {"n": "many", "unknown": "x"}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_secret_is_no_parameter(kind: str) -> None:
+    value = PLANTED[kind]
+    for given in ({"s": value}, {"l": [1, value]}, {"d": {"a": {"b": value}}}):
+        with pytest.raises(
+            UsageError, match=r"parameter '[sld]' seems to be a secret .*option `secret:"
+        ) as refused:
+            validate(SPECS, {"n": 1, **given})
+        assert not any(line in str(refused.value) for line in value.split("\n"))
+
+
+def test_a_secret_of_another_type_is_not_repeated() -> None:
+    for given in ({"n": PLANTED["github"]}, {"n": 1, "mode": PLANTED["github"]}):
+        with pytest.raises(UsageError, match="what seems to be a secret") as refused:
+            validate(SPECS, given)
+        assert PLANTED["github"] not in str(refused.value)
+
+
+def test_what_seems_to_be_a_secret_may_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = {"db_password": ParameterSpec(ParameterKind.STRING, has_default=True, default="hunter2")}
+    assert validate(specs, {"db_password": "hunter2"}), (
+        "the default, of which the notebook's check has its own opinion"
+    )
+    with pytest.raises(UsageError, match="JUPYTER_KFP_ALLOW_SECRETS='db_password=the reason why'"):
+        validate(specs, {"db_password": "hunter3"})
+    monkeypatch.setenv("JUPYTER_KFP_ALLOW_SECRETS", "db_password=of the local database")
+    assert validate(specs, {"db_password": "hunter3"}) == {"db_password": "hunter3"}
