@@ -112,9 +112,14 @@ class LoadedPipeline:
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What is wrong, or may be, with the notebook; empty for a compiled pipeline."""
+        """What is wrong, or may be, with the notebook; of a compiled pipeline, what it holds in the clear."""
         if self.analysis is None:
-            return ()
+            from jupyter_kfp.engine import ir, secrets
+
+            try:
+                return secrets.in_clear(ir.read(self._ir or ""))
+            except UsageError:
+                return ()  # whoever runs it says what is wrong with it
         found = self.analysis.diagnostics
         if self.analysis.ok:
             from jupyter_kfp.compiler import diagnose
@@ -139,6 +144,8 @@ class LoadedPipeline:
             DiagnosticsError: the notebook has errors, or KFP cannot express what it asks for.
         """
         text = self._ir
+        if self.analysis is None and self.diagnostics:
+            raise DiagnosticsError(self.diagnostics)
         if text is None or (provenance and self.analysis is not None):
             from jupyter_kfp.compiler import compile_pipeline
 
@@ -183,14 +190,18 @@ class LoadedPipeline:
     def origin(self) -> Origin:
         """What a run is made from: the notebook, its hash and its provenance, and who starts it where.
 
-        Of a compiled pipeline ``file`` is its path in its repository, in place of the notebook's.
+        Of a compiled pipeline ``file`` is its path in its repository, in place of the notebook's. ``dvc`` are the versions
+        of the data beside it that DVC tracks (`store.dvc.tracked`).
         """
         from dataclasses import asdict
 
         from jupyter_kfp.compiler import caller
+        from jupyter_kfp.store import dvc
         from jupyter_kfp.store.records import Origin
 
         known = {k: v for k, v in asdict(self._provenance()).items() if v is not None} | caller()
+        if versions := dvc.tracked(self.path.absolute().parent):
+            known[dvc.KEY] = versions
         if self.analysis is None:
             return Origin(provenance={("file" if k == "notebook" else k): v for k, v in known.items()})
         return Origin(str(self.path.absolute()), self.analysis.reading.notebook.sha256, known)
@@ -200,6 +211,18 @@ class LoadedPipeline:
         from jupyter_kfp.views.graph import graph_from_ir
 
         return graph_from_ir(self.compile(), states)
+
+    def preview(self) -> Any:
+        """The pipeline as a widget: its graph, its parameters, buttons to run, submit and stop it, and its steps.
+
+        What it shows is the notebook as it was loaded. The picture alone where the extra ``widget`` is not installed.
+
+        Raises:
+            DiagnosticsError: the notebook has errors.
+        """
+        from jupyter_kfp.views.widget import pipeline_widget
+
+        return pipeline_widget(self, Run)
 
     def start(
         self,

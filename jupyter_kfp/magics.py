@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _USAGE = """\
 %kfp check [NOTEBOOK]                      what is wrong with the notebook as a pipeline
-%kfp preview [NOTEBOOK]                    its graph
+%kfp preview [NOTEBOOK|RUN]                its graph, live: to run it, submit it and look at its steps
 %kfp run [NOTEBOOK] [-p NAME=VALUE]...     run it as a pipeline on this machine; gives the Run
          [--runner process|container|auto]  as processes, or in containers of Docker or Podman
          [--no-cache] [--from STEP]        executing every step; taking what is before STEP from the last run
@@ -99,11 +99,11 @@ class PipelineMagics(Magics):
         print(plain(diagnostics_view(loaded.check(), loaded.sources)), end="")  # noqa: T201
 
     def _preview(self, words: list[str]) -> Any:
-        from IPython.display import SVG
+        if len(words) == 1 and not Path(words[0]).suffix and not Path(words[0]).exists():
+            from jupyter_kfp.runs import Run
 
-        from jupyter_kfp.views.svg import to_svg
-
-        return SVG(to_svg(self._notebook(words).graph()))
+            return Run(words[0]).preview()
+        return self._notebook(words).preview()
 
     def _run(self, words: list[str]) -> Any:
         from jupyter_kfp.api import parse_parameters

@@ -255,6 +255,26 @@ class Run:
         with _opened() as store:
             return document(store, self.id)
 
+    def listen(self, timeout: float) -> bool:
+        """Wait until there may be news of the run, no longer than ``timeout`` seconds.
+
+        False, at once, where no news are told: the run has ended, or somebody else started it.
+        """
+        return self._handle is not None and bool(self._handle.listen(timeout))
+
+    def preview(self) -> Any:
+        """The run as a widget: its live graph, and of every step the code, log, attempts, results and notebook.
+
+        The picture as it is now where the extra ``widget`` is not installed.
+        """
+        from jupyter_kfp.views.widget import run_widget
+
+        with _opened() as store:
+            states = {path: state.value for path, state in store.states(self.id).items()}
+            ir = store.ir(self.id)
+        # Not this object: two who wait at one engine's doorbell take each other's news.
+        return run_widget(Run(self.id), ir, states, Run)
+
     def graph(self) -> Graph:
         """The graph of the run, with the state of every task."""
         from jupyter_kfp.views.graph import graph_from_ir

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets as random
+import selectors
 import signal
 import subprocess
 import sys
@@ -72,16 +73,24 @@ class RunHandle:
     _process: subprocess.Popen[bytes] = field(repr=False)
     _doorbell: int | None = field(repr=False)
 
-    def listen(self) -> bool:
-        """Block until there may be news; False once the engine has ended."""
+    def listen(self, timeout: float | None = None) -> bool:
+        """Block until there may be news, or for ``timeout`` seconds; False once the engine has ended."""
         if self._doorbell is None:
             return False
+        if timeout is not None and not _readable(self._doorbell, timeout):
+            return True
         if os.read(self._doorbell, 1 << 16):
             return True
         os.close(self._doorbell)
         self._doorbell = None
         self._process.wait()
         return False
+
+
+def _readable(doorbell: int, timeout: float) -> bool:
+    with selectors.DefaultSelector() as selector:  # unlike select.select, it takes any number of open files
+        selector.register(doorbell, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
 
 
 def start(

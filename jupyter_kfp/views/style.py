@@ -10,7 +10,7 @@ from jupyter_kfp.views.states import LOOKS
 
 TITLE_FONT, SMALL_FONT = 15.0, 11.0
 # (variable, light, dark)
-_PALETTE = (
+PALETTE = (
     ("ground", "#ffffff", "#0d1117"),
     ("ink", "#1f2328", "#e6edf3"),
     ("soft", "#59636e", "#9198a1"),
@@ -54,7 +54,7 @@ def stylesheet(states: Sequence[str]) -> str:
     """The style sheet of a picture in which ``states`` occur; every rule is confined to ``.jkfp``."""
 
     def variables(dark: bool) -> str:
-        pairs = [f"--{name}:{night if dark else day}" for name, day, night in _PALETTE]
+        pairs = [f"--{name}:{night if dark else day}" for name, day, night in PALETTE]
         for state in states:
             line, fill = LOOKS[state].dark if dark else LOOKS[state].light
             pairs += [f"--{state}:{line}", f"--{state}-fill:{fill}"]

@@ -1,0 +1,62 @@
+"""The steps of a compiled pipeline as they are written: code and options, read from the IR alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from jupyter_kfp.engine.packed import packed_step
+from jupyter_kfp.engine.plan import Container, ParameterSpec
+from jupyter_kfp.remote import changes, package
+from jupyter_kfp.views.widget.details import Written
+from jupyter_kfp.views.widget.story import bare
+
+# What is no option of the step, or is shown elsewhere.
+_NO_OPTIONS = frozenset({"code", "inputs", "outputs", "condition", "loop", "parallelism", "runs after"})
+
+
+class Source:
+    """A compiled pipeline; it is read when it is asked for a step or the parameters."""
+
+    def __init__(self, ir: str) -> None:
+        self._ir = ir
+
+    @cached_property
+    def _package(self) -> package.Package:
+        return package.read(self._ir)
+
+    @cached_property
+    def _options(self) -> dict[str, dict[str, Any]]:
+        return changes.tasks(self._package, {})
+
+    @property
+    def parameters(self) -> dict[str, ParameterSpec]:
+        """The pipeline's parameters, typed."""
+        return dict(self._package.plan.root.input_parameters)
+
+    def step(self, path: str) -> Written:
+        """The step at a path, with or without its iterations."""
+        packed = packed_step(self._package.plan, path)
+        options = {
+            name: value
+            for name, value in self._options.get(bare(path), {}).items()
+            if name not in _NO_OPTIONS
+        }
+        if packed is None:
+            return Written(self._command(path), options)
+        # Where the header of the cell was, a comment keeps the lines where they are in the notebook.
+        cells = (cell["source"] for cell in packed["cells"] if cell["role"] == "step")
+        return Written(tuple(cell.removeprefix("#\n") for cell in cells), options)
+
+    def _command(self, path: str) -> tuple[str, ...]:
+        """What a component that is of no notebook runs."""
+        plan = self._package.plan
+        dag = plan.dag
+        *boxes, key = bare(path).split(".")
+        for box in boxes:
+            inner = plan.inner(dag.tasks[box]) if box in dag.tasks else None
+            if inner is None:
+                return ()
+            dag = inner
+        executor = plan.executor(dag.tasks[key]) if key in dag.tasks else None
+        return ("\n".join((*executor.command, *executor.args)),) if isinstance(executor, Container) else ()
