@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jupyter_kfp import credentials
+from jupyter_kfp.credentials import allowed as allowing
 from jupyter_kfp.engine.plan import Container, Plan, SecretVariable
-from jupyter_kfp.errors import UsageError
+from jupyter_kfp.errors import Diagnostic, Severity, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,33 @@ def parse(text: str) -> dict[str, str]:
             value = value.partition(" #")[0].rstrip()
         values[name] = value
     return values
+
+
+def in_clear(plan: Plan) -> tuple[Diagnostic, ...]:
+    """Findings about what seems to be a secret in a compiled pipeline: in the defaults of parameters, and in variables.
+
+    What the notebook's own check lets through is not known here; names in ``JUPYTER_KFP_ALLOW_SECRETS`` are.
+    """
+    reasons = allowing.of_environment()
+    places = [
+        (f"the default of the parameter {name!r}", name, spec.default)
+        for name, spec in plan.root.input_parameters.items()
+    ]
+    for label, executor in plan.executors.items():
+        if isinstance(executor, Container):
+            step = label.removeprefix("exec-")
+            places += [(f"the variable {n} of {step!r}", n, v) for n, v in executor.env.items()]
+    found = ((what, name, credentials.find_value(name, value)) for what, name, value in places)
+    return tuple(
+        Diagnostic(
+            "K306",
+            Severity.ERROR,
+            f"{what} seems to hold a secret ({one.kind}), readable for all.",
+            f"Give it by a secret; if it is none, set {allowing.VARIABLE}='{name}=the reason why'.",
+        )
+        for what, name, one in found
+        if one is not None and not allowing.allows(reasons, one, name)
+    )
 
 
 def check(plan: Plan, values: Values, parameters: Mapping[str, object] | None = None) -> None:

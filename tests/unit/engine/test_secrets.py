@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_kfp.api import load
 from jupyter_kfp.engine import ir, secrets
 from jupyter_kfp.engine.plan import Container, Plan
-from jupyter_kfp.errors import UsageError
+from jupyter_kfp.errors import DiagnosticsError, UsageError
+from tests.planted import credentials
 from tests.unit.engine.building import pipeline, shell, task
 
 
@@ -70,3 +72,31 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(UsageError, match=r"\.env cannot be read"):
         secrets.load(tmp_path)
+
+
+def test_a_compiled_pipeline_with_secrets_in_the_clear(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = credentials()["github"]
+    text = pipeline(
+        {
+            "a": task(
+                {**shell("x"), "env": [{"name": "TOKEN", "value": token}, {"name": "MODE", "value": "fast"}]}
+            )
+        },
+        parameters={"db_password": ("STRING", "hunter2")},
+    )
+    found = secrets.in_clear(ir.read(text))
+    assert [finding.message.partition(" seems")[0] for finding in found] == [
+        "the default of the parameter 'db_password'",
+        "the variable TOKEN of 'a'",
+    ]
+    assert not any(token in str(finding) or "hunter2" in str(finding) for finding in found)
+    (tmp_path / "p.yaml").write_text(text)
+    loaded = load(tmp_path / "p.yaml")
+    assert loaded.check() == found
+    for use in (loaded.compile, loaded.run, loaded.submit):
+        with pytest.raises(DiagnosticsError, match="K306"):
+            use()
+    monkeypatch.setenv("JUPYTER_KFP_ALLOW_SECRETS", "TOKEN=of the demo; db_password=local")
+    assert load(tmp_path / "p.yaml").compile() == text
