@@ -18,6 +18,7 @@ import click
 from jupyter_kfp.cli import (
     diff,
     export,
+    gc,
     image,
     imports,
     lineage,
@@ -68,5 +69,8 @@ for _command in (
     schedule.schedule,
     submit.trigger,
     profiles.profiles,
+    gc.gc,
+    gc.pin,
+    gc.unpin,
 ):
     main.add_command(_command)

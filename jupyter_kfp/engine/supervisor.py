@@ -311,7 +311,8 @@ class Supervisor:
         if progress is None:
             return  # canceled meanwhile
         progress.looking = False
-        if found is None:
+        # Housekeeping may have removed it just now.
+        if found is None or not self._recorder.is_there(found.source):
             self._try(path, self._tree.spot(path), progress)
             return
         del self._progress[path]

@@ -121,6 +121,20 @@ def local_copy(uri: str, directory: Path) -> Path:
     return target
 
 
+def remove(uri: str) -> int:
+    """Remove all that is kept under a URI that is not local; returns how many bytes that were.
+
+    Raises ArtifactRootError if that cannot be done. Nothing there is nothing to do.
+    """
+    with _explained(uri):
+        filesystem, remote = _filesystem(uri)
+        if not filesystem.exists(remote):
+            return 0
+        size = sum(filesystem.sizes(filesystem.find(remote)))
+        filesystem.rm(remote, recursive=True)
+        return int(size)
+
+
 def content(path: Path) -> Content | None:
     """Digest and size of a file or a directory tree; None if there is nothing."""
     if path.is_dir():

@@ -81,6 +81,18 @@ class Database:
             time.sleep(wait)
             wait = min(2 * wait, 5)
 
+    def compact(self) -> None:
+        """Rewrite a SQLite store without the room of deleted rows. Raises StoreError while others use it."""
+        with self._translated(), self._connect(self.engine) as connection:
+            # Below SQLAlchemy: not in a transaction.
+            raw = connection.connection.cursor()
+            raw.execute("PRAGMA busy_timeout=1000")
+            try:
+                raw.execute("VACUUM")
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                raw.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import Table, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from jupyter_kfp.store import convert, lives, schema
+from jupyter_kfp.store import convert, lives, origins, schema
 from jupyter_kfp.store.database import Database
 from jupyter_kfp.store.liveness import ProcessId
-from jupyter_kfp.store.records import Direction, Failure, FinishedTask, NewArtifact, NewTask, State, TaskKind
+from jupyter_kfp.store.records import (
+    Direction,
+    Failure,
+    FinishedTask,
+    NewArtifact,
+    NewTask,
+    State,
+    TaskKind,
+    TaskOrigin,
+)
 from jupyter_kfp.store.rows import now
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
@@ -249,14 +258,18 @@ class RunRecorder:
         parameters: Mapping[str, Json] | None = None,
         artifacts: Mapping[str, Sequence[NewArtifact]] | None = None,
         cache_key: str | None = None,
+        origin: TaskOrigin | None = None,
     ) -> dict[str, tuple[int, ...]]:
         """A task has ended with these outputs. Returns the ids of its new artifacts by port.
 
-        With a ``cache_key``, later runs may take its outputs instead of executing what has the same key.
+        With a ``cache_key``, later runs may take its outputs instead of executing what has the same key. ``origin`` is
+        what they come from, if it was executed.
         """
         moment = now()
         with self._writing() as session:
             task = self._task(session, path)
+            if origin is not None:
+                origins.record(session, self._run_id, task, path, origin)
             self._update_task(
                 session,
                 task,
@@ -274,13 +287,30 @@ class RunRecorder:
             self._log(session, "task", task=path, state=state, failure=failure)
             return ids
 
+    def is_there(self, source: FinishedTask) -> bool:
+        """Whether what a task has made has not been removed; if so, it stays until this transaction ends."""
+        artifacts = [artifact for all_ in source.artifacts.values() for artifact in all_]
+        made = select(_ARTIFACTS.c.uri).where(_ARTIFACTS.c.id.in_({artifact.id for artifact in artifacts}))
+        task = select(_TASKS.c.path).where(_TASKS.c.id == source.id, _TASKS.c.run_id == source.run_id)
+        with self._writing() as session:
+            # A number may have gone to another row meanwhile.
+            found = set(session.scalars(made.with_for_update(read=True, key_share=True)))
+            path = session.scalar(task.with_for_update(read=True, key_share=True))
+        return path == source.path and found == {artifact.uri for artifact in artifacts}
+
     def reuse(self, path: str, source: FinishedTask) -> None:
         """A task is CACHED: its outputs are those of ``source``, whose artifacts it shares."""
         ids = {port: [artifact.id for artifact in all_] for port, all_ in source.artifacts.items()}
         moment = now()
         with self._writing() as session:
             task = self._task(session, path)
-            values = {"started_at": moment, "ended_at": moment, "reused_from": source.id}
+            made_by = session.scalar(select(schema.Task.provenance).where(schema.Task.id == source.id))
+            values = {
+                "started_at": moment,
+                "ended_at": moment,
+                "reused_from": source.id,
+                "provenance": made_by,
+            }
             self._update_task(session, task, state=State.CACHED, failure=None, interrupted=False, **values)
             _add_parameters(session, task, Direction.OUTPUT, source.parameters)
             _add_events(session, task, Direction.OUTPUT, ids)
