@@ -20,8 +20,9 @@ from jupyter_kfp.engine.directories import safe
 from jupyter_kfp.engine.environments import Interpreter
 from jupyter_kfp.engine.plan import ComponentInput, Importer
 from jupyter_kfp.errors import JupyterKfpError
-from jupyter_kfp.store import loading
+from jupyter_kfp.store import dvc, loading
 from jupyter_kfp.store.artifacts import content, local_copy, local_path
+from jupyter_kfp.store.lineage.model import IMPORTED
 from jupyter_kfp.store.lock import file_lock
 from jupyter_kfp.store.records import NewArtifact, State
 
@@ -59,6 +60,7 @@ class Import(Attempt):
     def _execute(self) -> int:
         self.directory.create(None)
         self.directory.log.touch()
+        self._note({IMPORTED: True})
         target = self._download
         if local_path(self._uri) is not None or ((target / _READY).exists() and not self._importer.again):
             return 0
@@ -74,11 +76,14 @@ class Import(Attempt):
         if not path.exists():
             return self._failed(f"There is nothing at {path} to import.", code)
         found = content(path)
+        metadata = self._resolved(dict(self._importer.metadata))
+        if local_path(uri) is not None and (version := dvc.version(path)) is not None:
+            metadata[dvc.KEY] = version
         artifact = NewArtifact(
             name=_basename(uri),
             type=self._importer.type.schema_title,
             uri=uri,
-            metadata=self._resolved(dict(self._importer.metadata)),
+            metadata=metadata,
             sha256=found.sha256 if found else None,
             size=found.size if found else None,
         )

@@ -221,6 +221,11 @@ def test_an_artifact_of_this_machine_is_imported(run: Runner, store: Store, tmp_
         assert told["outputs"] == {"Output": "1,2 {'given': 'why', 'name': 'n'}"}
         artifact = store.task(record.id, "importer").output_artifacts["artifact"][0]
         assert (artifact.uri, artifact.type, artifact.size) == (uri, "system.Dataset", 3)
+    entry = {"md5": "66e0c3a5c5c0c9b0b3e7c8c4c9f0d0a1", "size": 3, "hash": "md5", "path": "data.csv"}
+    (tmp_path / "data.csv.dvc").write_text(yaml.safe_dump({"outs": [entry]}))
+    record, _ = run(text_of("imported"), {"uri": str(tmp_path / "data.csv"), "text": "why"})
+    version = store.task(record.id, "importer").output_artifacts["artifact"][0].metadata["dvc"]
+    assert (version["md5"], version["modified"]) == (entry["md5"], True)
     _, told = run(text_of("imported"), {"uri": str(tmp_path / "nothing")})
     assert told["error"] == f"importer: There is nothing at {tmp_path}/nothing to import."
 
