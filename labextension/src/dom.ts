@@ -86,7 +86,7 @@ export function pairs(values: Record<string, unknown>): HTMLElement {
 
 /** A field with its name before it. */
 export function labelled(text: string, field: HTMLElement): HTMLLabelElement {
-  const made = element('label', 'jp-Kfp-field');
+  const made = element('label', 'jp-Kfp-labelled');
   made.append(element('span', '', text), field);
   return made;
 }

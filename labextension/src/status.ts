@@ -21,11 +21,8 @@ export function explained(run: IRunDetails, trans: TranslationBundle): string {
       if (failed === undefined) {
         return run.error ? `${begin}: ${run.error}` : begin;
       }
-      const place =
-        failed.cell === null
-          ? trans.__('step %1', failed.path)
-          : trans.__('step %1, cell %2', failed.path, failed.cell + 1);
-      return `${begin}, ${place}: ${failed.error ?? run.error ?? ''}`;
+      // The error itself says which cell and line.
+      return `${begin}, ${trans.__('step %1', failed.path)}: ${failed.error ?? run.error ?? ''}`;
     }
     case 'CANCELED':
       return `${begin}: ${trans.__('%1 of %2 steps were done', good.length, all)}`;
