@@ -42,8 +42,6 @@ export interface IHost {
   current(): Session | null;
   /** Show a tab of the panel; `focus`: go on there with the keyboard. */
   reveal(tab: Tab, focus?: boolean): void;
-  /** Show the forms of options. */
-  inspect(): void;
   profile(): string;
   runSettings(): IRunSettings;
 }
@@ -113,12 +111,6 @@ export function addCommands(
     trans.__('Make the selected cells a step of the pipeline, or plain again'),
     () => convert(host.tracker, trans).catch(error => report(error, host)),
     () => canConvert(host.tracker)
-  );
-  add(
-    CommandIDs.options,
-    trans.__('Edit Pipeline Options'),
-    trans.__('Show the forms for the options of the cell and of the notebook'),
-    () => host.inspect()
   );
 }
 

@@ -1,10 +1,13 @@
 // Parts of the forms of options (schema/options.json): the role of a cell, and texts that may stand as other JSON.
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IMetadataFormProvider } from '@jupyterlab/metadataform';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
-import { IFormRendererRegistry } from '@jupyterlab/ui-components';
+import { Collapser, IFormRendererRegistry } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
 import { FieldProps } from '@rjsf/utils';
 import React from 'react';
+import { CommandIDs } from './commands';
 import {
   headerOf,
   isName,
@@ -18,17 +21,21 @@ import {
 } from './roles';
 
 const ID = 'jupyter-kfp:options';
+const CELL_FORM = 'jupyter-kfp-cell';
+/** Whether the first field is to have the focus once it is drawn. */
+const focus = { wanted: false };
 
 export const optionsPlugin: JupyterFrontEndPlugin<void> = {
   id: ID,
   description: 'Forms for the options of steps and pipelines, in the property inspector.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IFormRendererRegistry, ITranslator],
+  optional: [IFormRendererRegistry, IMetadataFormProvider, ITranslator],
   activate: (
-    _app: JupyterFrontEnd,
+    app: JupyterFrontEnd,
     tracker: INotebookTracker,
     registry: IFormRendererRegistry | null,
+    forms: IMetadataFormProvider | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_kfp');
@@ -36,8 +43,29 @@ export const optionsPlugin: JupyterFrontEndPlugin<void> = {
       fieldRenderer: props => <RoleField {...props} tracker={tracker} trans={trans} />
     });
     registry?.addRenderer(`${ID}.text`, { fieldRenderer: TextField });
+    app.commands.addCommand(CommandIDs.options, {
+      label: trans.__('Edit Pipeline Options'),
+      caption: trans.__('Show the forms for the options of the cell and of the notebook'),
+      isEnabled: () => tracker.currentWidget !== null,
+      execute: () => {
+        focus.wanted = tracker.activeCell?.model.type === 'code';
+        app.shell.activateById('jp-property-inspector');
+        expand(forms?.get(CELL_FORM) ?? null);
+      },
+      describedBy: { args: { type: 'object', properties: {} } }
+    });
   }
 };
+
+/** Open the section that a form is in; it is drawn anew. */
+function expand(form: Widget | null): void {
+  for (let around = form; around !== null; around = around.parent) {
+    if (around instanceof Collapser) {
+      around.collapsed = true;
+      around.collapsed = false;
+    }
+  }
+}
 
 function Label(props: { id: string; title: string; description?: string }): JSX.Element {
   return (
@@ -110,6 +138,13 @@ function RoleField(props: IRoleProps): JSX.Element {
     model?.contentChanged.connect(redraw);
     return () => void model?.contentChanged.disconnect(redraw);
   }, [model]);
+  const select = React.useRef<HTMLSelectElement>(null);
+  React.useEffect(() => {
+    if (focus.wanted) {
+      focus.wanted = false;
+      select.current?.focus();
+    }
+  }, []);
   if (model?.type !== 'code') {
     return <></>;
   }
@@ -148,6 +183,7 @@ function RoleField(props: IRoleProps): JSX.Element {
     <div className="jp-Kfp-field">
       <Label id={idSchema.$id} title={trans.__('Role of the cell')} />
       <select
+        ref={select}
         id={idSchema.$id}
         className="jp-mod-styled"
         value={found.role}

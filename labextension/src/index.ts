@@ -68,7 +68,6 @@ function activate(
       app.shell.activateById(panel.id);
       panel.choose(tab, focus);
     },
-    inspect: () => app.shell.activateById('jp-property-inspector'),
     profile: () => settings.profile,
     runSettings: () => ({
       ...(settings.runner && { runner: settings.runner }),
@@ -134,6 +133,9 @@ function activate(
     panel.session = current();
   });
   tracker.currentChanged.connect(() => {
+    if (tracker.currentWidget && isExecuted(tracker.currentWidget.context.path)) {
+      return; // the panel goes on showing its run
+    }
     panel.session = current();
     status.show_(current());
     app.commands.notifyCommandChanged();
