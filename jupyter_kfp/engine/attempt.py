@@ -8,21 +8,25 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_kfp.engine import executor_io, lightweight
+from jupyter_kfp.engine import executor_io, lightweight, provenance
 from jupyter_kfp.engine.commands import exit_words, find_program, is_notebook_step
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import AttemptDirectory, safe
 from jupyter_kfp.engine.environments import Interpreter, provide
+from jupyter_kfp.engine.input_files import named_files
+from jupyter_kfp.engine.packed import COMMON
 from jupyter_kfp.engine.placeholders import resolve_command
 from jupyter_kfp.engine.plan import Component, Container, Importer, Task
 from jupyter_kfp.engine.process import MARK, StepProcess, mark
 from jupyter_kfp.errors import JupyterKfpError
-from jupyter_kfp.store.records import Failure, NewArtifact, State
+from jupyter_kfp.runtime.payload import STEP_NOTEBOOK, unpack_step
+from jupyter_kfp.store.records import Failure, NewArtifact, State, TaskOrigin
 
 if TYPE_CHECKING:
     # it brings the options, and they pydantic: 0.2 s that no run needs
@@ -33,10 +37,11 @@ _LAST_LINES = 5
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Outputs: values, and artifacts with where they are on this machine."""
+    """Outputs: values, artifacts with where they are on this machine, and what they all come from."""
 
     parameters: Mapping[str, Json] = field(default_factory=dict)
     artifacts: Mapping[str, Sequence[tuple[NewArtifact, Path]]] = field(default_factory=dict)
+    origin: TaskOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,14 @@ class Attempt:
         self._lock = threading.Lock()
         self._process: Running | None = None
         self._stopped: Failure | State | None = None
+        self._origin = TaskOrigin()
 
     def run(self) -> Result:
         """Do it. Whatever goes wrong is in the result."""
+        result = self._result()
+        return replace(result, made=replace(result.made, origin=self._origin))
+
+    def _result(self) -> Result:
         code: int | None = None
         try:
             code = self._execute()
@@ -139,9 +149,35 @@ class Attempt:
             interpreter = provide(
                 python.packages, self._context.environments, self._install, options=python.options, runtime=()
             )
+        installed = provenance.environment(interpreter.directory)
+        self._note(environment=installed, environment_sha256=provenance.environment_hash(installed))
         environment = self._environment(interpreter)
         argv[0] = find_program(argv[0], interpreter.executable, environment.get("PATH"))
         return self._start(argv, environment, self.directory.log).wait()
+
+    def _note(self, facts: Mapping[str, Json] | None = None, **fields: Any) -> None:
+        """Remember what the outputs will come from."""
+        self._origin = replace(self._origin, facts={**self._origin.facts, **(facts or {})}, **fields)
+
+    def _note_code(self) -> None:
+        """Remember the code, and the files that it or a parameter names, as they are before the step begins."""
+        step = self._step if is_notebook_step(self._container) else None
+        sources = [str(piece["source"]) for piece in step.get("cells", ())] if step else []
+        given = {name: value for name, value in self._inputs.parameters.items() if name != STEP_NOTEBOOK}
+        self._note(
+            provenance.code_of(self._container, step, self._component.cells),
+            files=named_files(given, sources, self._context.source),
+            files_at=datetime.now(timezone.utc),
+        )
+
+    @property
+    def _step(self) -> dict[str, Any] | None:
+        """The packed step of a notebook step; None if it is of a form that this version does not know."""
+        packed_text = self._inputs.parameters.get(STEP_NOTEBOOK) or "".join(self._container.args[COMMON:])
+        try:
+            return unpack_step(str(packed_text))
+        except ValueError:
+            return None
 
     @property
     def _container(self) -> Container:
@@ -155,6 +191,7 @@ class Attempt:
     def _prepare(self) -> dict[str, Any]:
         """Make the attempt's directories; the executor input that names them."""
         self.directory.create(self._context.source)
+        self._note_code()
         paths = {
             port: self._context.root.working_path(*self._place, safe(port))
             for port in self._component.output_artifacts

@@ -33,7 +33,13 @@ class Book:
         made = made or Made()
         artifacts = {port: [artifact for artifact, _path in all_] for port, all_ in made.artifacts.items()}
         ids = self._recorder.end_task(
-            path, state, failure=failure, parameters=made.parameters, artifacts=artifacts, cache_key=key
+            path,
+            state,
+            failure=failure,
+            parameters=made.parameters,
+            artifacts=artifacts,
+            cache_key=key,
+            origin=made.origin,
         )
         produced = {
             port: tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from jupyter_kfp.engine.plan import Constant, Container, Dag, Plan, Task
@@ -10,7 +11,7 @@ from jupyter_kfp.runtime.payload import STEP_NOTEBOOK, unpack_step
 
 _ITERATIONS = re.compile(r"\[\d+\]")
 # Of a step's arguments the first three are KFP's executor input, the packages and the runtime.
-_COMMON = 3
+COMMON = 3
 
 
 def packed_step(plan: Plan, path: str) -> dict[str, Any] | None:
@@ -45,4 +46,21 @@ def _text(plan: Plan, task: Task) -> str:
     if STEP_NOTEBOOK in component.input_parameters:
         return str(component.input_parameters[STEP_NOTEBOOK].default or "")
     executor = plan.executors.get(component.executor or "")
-    return "".join(executor.args[_COMMON:]) if isinstance(executor, Container) else ""
+    return "".join(executor.args[COMMON:]) if isinstance(executor, Container) else ""
+
+
+def sources(plan: Plan) -> dict[str, str]:
+    """The code of every notebook step of a pipeline by the dotted path of its task: what is above the step, and its cells."""
+    found = {}
+    waiting: list[tuple[str, Dag]] = [("", plan.dag)]
+    while waiting:
+        prefix, dag = waiting.pop()
+        for key, task in dag.tasks.items():
+            inner = plan.inner(task)
+            if inner is not None:
+                waiting.append((f"{prefix}{key}.", inner))
+                continue
+            with suppress(ValueError):
+                cells = unpack_step(_text(plan, task)).get("cells", ())
+                found[f"{prefix}{key}"] = "\n".join(str(cell["source"]) for cell in cells)
+    return found

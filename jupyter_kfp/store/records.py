@@ -118,6 +118,37 @@ class NewArtifact:
 
 
 @dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that a task read, and that is no artifact of its run: ``name`` is the parameter's, or what the code calls it.
+
+    ``sha256`` and ``size`` (bytes) are None where they are not known. ``version`` is what a tool for versions of data
+    says of it.
+    """
+
+    name: str
+    uri: str
+    sha256: str | None = None
+    size: int | None = None
+    version: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOrigin:
+    """What a task's outputs come from.
+
+    ``facts``: hashes of its code and cells, its image and the image's digest, whether it was imported. ``environment``:
+    the Python that ran it and what was installed, which the store keeps once under its ``environment_sha256``.
+    ``files`` are as they were at ``files_at``, before the task began.
+    """
+
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    environment: Mapping[str, Json] | None = None
+    environment_sha256: str | None = None
+    files: tuple[InputFile, ...] = ()
+    files_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactRecord(NewArtifact):
     """An artifact of a run; ``task`` is the path of the task that made it (None: it was imported)."""
 

@@ -13,6 +13,7 @@ from jupyter_kfp.engine.containers.run import SIGKILLED, StepContainer
 from jupyter_kfp.engine.containers.sweep import identity
 from jupyter_kfp.engine.placeholders import resolve_command, resolve_text
 from jupyter_kfp.engine.plan import Resources
+from jupyter_kfp.engine.provenance import image_of
 from jupyter_kfp.store import location
 
 # What the compiler names where a step chooses no image (``compiler.names``, which would bring all of the compiler).
@@ -29,7 +30,10 @@ class ContainerAttempt(Attempt):
         assert images is not None, "execute connects before any task starts"
         spec = self._spec(images.engine.facts)
         self._ran = StepContainer(images, spec, self.directory.log, self._context.masker)
-        return self._begin(lambda: self._ran_container).wait()
+        try:
+            return self._begin(lambda: self._ran_container).wait()
+        finally:
+            self._note({**image_of(spec.image), **self._ran_container.image_facts})
 
     @property
     def _ran_container(self) -> StepContainer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.engine.containers.failures import ContainerError, lost, start_failed
 from jupyter_kfp.engine.containers.images import Images
@@ -31,6 +31,8 @@ class StepContainer:
         """Nothing happens before ``wait``."""
         self.spec = spec
         self.out_of_memory = False
+        self.image_facts: dict[str, str] = {}
+        """Which image it was: ``image_digest`` in its registry where it is from one, ``image_id`` on this machine."""
         self._engine = images.engine
         self._images = images
         self._log = log
@@ -55,6 +57,7 @@ class StepContainer:
                 return SIGKILLED
             image.result()
             with self._explained(), contextlib.closing(self._engine.client()) as client:
+                self.image_facts = image_facts(client.inspect_image(self.spec.image))
                 return self._run(client, write)
 
     def terminate(self) -> None:
@@ -148,6 +151,13 @@ class StepContainer:
             yield
         except (DockerException, requests.RequestException) as error:
             raise lost(self._engine.url, str(error)) from error
+
+
+def image_facts(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """What tells an image from all others, of what the engine says of it (``ImageInspect`` of Docker's API)."""
+    digests = [str(name).partition("@")[2] for name in inspected.get("RepoDigests") or ()]
+    facts = {"image_id": str(inspected["Id"])}
+    return {**facts, "image_digest": digests[0]} if digests else facts
 
 
 @contextlib.contextmanager

@@ -87,7 +87,8 @@ def answers(
             for node in found.nodes
             if node.id in up
             and (
-                isinstance(node, FileNode)
+                # A file that is an artifact of a run is told of as that.
+                (isinstance(node, FileNode) and not found.sources(node.id))
                 or (isinstance(node, ArtifactNode) and (node.type == _DATASET or node.id in imported))
             )
         ),
