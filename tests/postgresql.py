@@ -21,7 +21,7 @@ class Server:
     """A running server. `stop` and `start` are those of an operator; ``database()`` makes an empty one."""
 
     def __init__(self, programs: Path, directory: Path) -> None:
-        self._programs, self._directory = programs, directory
+        self.programs, self._directory = programs, directory
         # The server refuses to be root's.
         self._become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         with socket.socket() as free:
@@ -43,7 +43,7 @@ class Server:
     def start_again(self) -> None:
         """Start it unless it is there."""
         done = subprocess.run(
-            [*self._become, str(self._programs / "pg_ctl"), "status", "-D", str(self._directory / "data")],
+            [*self._become, str(self.programs / "pg_ctl"), "status", "-D", str(self._directory / "data")],
             cwd=self._directory,
             stdout=subprocess.DEVNULL,
             check=False,
@@ -73,7 +73,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            [*self._become, str(self._programs / program), *arguments],
+            [*self._become, str(self.programs / program), *arguments],
             cwd=self._directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # a pipe would stay open as long as the server

@@ -28,6 +28,7 @@ from jupyter_kfp.cli import (
     resume,
     runs,
     schedule,
+    store,
     submit,
 )
 
@@ -72,5 +73,6 @@ for _command in (
     gc.gc,
     gc.pin,
     gc.unpin,
+    store.store,
 ):
     main.add_command(_command)

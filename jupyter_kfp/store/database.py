@@ -153,51 +153,59 @@ class Database:
     @property
     def place(self) -> str:
         """The store's file or, without its password, its URL."""
-        return str(self.path) if self.path is not None else self.url.render_as_string(hide_password=True)
+        return place_of(self.url)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise self._explain(error) from error
+            raise explain(self.url, error) from error
 
-    def _explain(self, error: Exception) -> StoreError:
-        """The store's error in one sentence with a remedy."""
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        lowered = reason.lower()
-        if "not a database" in lowered or "malformed" in lowered:
-            return StoreError(
-                f"The run store {self.place} is damaged ({reason}).",
-                "Move that file away to start with an empty store; the files of earlier runs stay.",
-            )
-        if "disk is full" in lowered or "no space left" in lowered:
-            return StoreError(
-                f"The disk that holds the run store {self.place} is full.",
-                f"Free space there, or set {HOME_VARIABLE} to a directory on another disk.",
-            )
-        if "database is locked" in lowered:
-            return StoreError(
-                f"The run store {self.place} has been locked by another process for {BUSY_SECONDS} seconds.",
-                "End the process that holds it (for instance an open database browser) and try again.",
-            )
-        if self.path is not None and (
-            isinstance(error, OSError)
-            or any(word in lowered for word in ("unable to open", "readonly", "i/o error"))
-        ):
-            return StoreError(
-                f"The run store {self.place} cannot be written ({reason}).",
-                f"Make its directory writable, or set {HOME_VARIABLE} to one that is.",
-            )
-        if self.path is None and isinstance(error, DBAPIError) and _is_away(error):
-            return StoreError(
-                f"The database {self.place} of the run store cannot be reached, or the connection was lost ({reason}).",
-                f"Start it, or correct {URL_VARIABLE}. `jupyter kfp resume RUN` lets a run go on that this has ended.",
-            )
+
+def place_of(url: URL) -> str:
+    """The store's file or, without its password, its URL."""
+    path = _sqlite_path(url)
+    return str(path) if path is not None else url.render_as_string(hide_password=True)
+
+
+def explain(url: URL, error: Exception) -> StoreError:
+    """The store's error in one sentence with a remedy."""
+    path, place = _sqlite_path(url), place_of(url)
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    lowered = reason.lower()
+    if "not a database" in lowered or "malformed" in lowered:
         return StoreError(
-            f"The run store {self.place} cannot be used ({reason}).",
-            f"Check the database and {URL_VARIABLE}.",
+            f"The run store {place} is damaged ({reason}).",
+            "Move that file away to start with an empty store; the files of earlier runs stay.",
         )
+    if "disk is full" in lowered or "no space left" in lowered:
+        return StoreError(
+            f"The disk that holds the run store {place} is full.",
+            f"Free space there, or set {HOME_VARIABLE} to a directory on another disk.",
+        )
+    if "database is locked" in lowered:
+        return StoreError(
+            f"The run store {place} has been locked by another process for {BUSY_SECONDS} seconds.",
+            "End the process that holds it (for instance an open database browser) and try again.",
+        )
+    if path is not None and (
+        isinstance(error, OSError)
+        or any(word in lowered for word in ("unable to open", "readonly", "i/o error"))
+    ):
+        return StoreError(
+            f"The run store {place} cannot be written ({reason}).",
+            f"Make its directory writable, or set {HOME_VARIABLE} to one that is.",
+        )
+    if path is None and isinstance(error, DBAPIError) and _is_away(error):
+        return StoreError(
+            f"The database {place} of the run store cannot be reached, or the connection was lost ({reason}).",
+            f"Start it, or correct {URL_VARIABLE}. `jupyter kfp resume RUN` lets a run go on that this has ended.",
+        )
+    return StoreError(
+        f"The run store {place} cannot be used ({reason}).",
+        f"Check the database and {URL_VARIABLE}.",
+    )
 
 
 def _parse(url: str) -> URL:
@@ -260,6 +268,21 @@ def _begin_sqlite(connection: Connection) -> None:
     # one that starts as a writer waits its turn.
     write = connection.get_execution_options().get("jupyter_kfp_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def version_of(url: str) -> str | None:
+    """The migration a store is at, without changing it; None for one that is empty or not there."""
+    parsed = _parse(url)
+    path = _sqlite_path(parsed)
+    if path is not None and not path.exists():
+        return None
+    engine = _engine(parsed)
+    try:
+        return _version(engine)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise explain(parsed, error) from error
+    finally:
+        engine.dispose()
 
 
 def _version(engine: Engine) -> str | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from jupyter_kfp.store import database
@@ -24,21 +25,41 @@ ROWS = (
 )
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
-def test_what_an_earlier_version_has_left_is_there(url: str, version: str) -> None:
+# What later versions have added to it.
+LATER = {
+    "0002": ("UPDATE tasks SET kind = 'TASK', position = '1'",),
+    "0003": ("UPDATE tasks SET cache_key = 'k'", "UPDATE runs SET interrupted = false"),
+    "0004": ("UPDATE runs SET pinned = true",),
+}
+EARLIER = sorted(
+    script.revision
+    for script in ScriptDirectory(str(Path(database.__file__).parent / "migrations")).walk_revisions()
+    if script.revision != database.HEAD
+)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("version", EARLIER)
+def test_what_an_earlier_version_has_left_is_there(
+    url: str, kind: str, version: str, request: pytest.FixtureRequest
+) -> None:
     from alembic import command
     from alembic.config import Config
 
-    Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgresql_server").database()
+    else:
+        Path(url.removeprefix("sqlite:///")).parent.mkdir()
     engine = create_engine(url)
     config = Config()
     config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
     config.attributes["engine"] = engine
     command.upgrade(config, version)
     with engine.begin() as connection:
-        for row in ROWS:
+        for row in ROWS + tuple(row for later in LATER if later <= version for row in LATER[later]):
             connection.execute(text(row))
     engine.dispose()
+    assert database.version_of(url) == version
 
     store = open_store(url)
     (run,) = store.runs()
@@ -49,4 +70,6 @@ def test_what_an_earlier_version_has_left_is_there(url: str, version: str) -> No
     assert task.reused_from is None
     (finished,) = store.finished_tasks("r")
     assert (finished.parameters, finished.artifacts["o"][0].id) == ({"n": 3}, 5)
+    assert len(store.cached("k")) == (version >= "0003")
     store.close()
+    assert database.version_of(url) == database.HEAD
