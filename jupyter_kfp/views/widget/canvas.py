@@ -16,7 +16,6 @@ import ipywidgets as widgets
 from jupyter_kfp.views.model import Graph
 from jupyter_kfp.views.widget.picture import Look, Picture, Shape, Wire, looks, picture, stylesheet
 
-_LEAST, _MOST, _AROUND = 160, 520, 40  # pixels of height
 _CHOSEN = "chosen"
 
 
@@ -83,7 +82,6 @@ class Canvas(widgets.Box):
         graph = cytoscape.Graph()
         graph.nodes = list(self._nodes.values())
         graph.edges = [_edge(number, wire) for number, wire in enumerate(drawn.wires)]
-        height = min(_MOST, max(_LEAST, drawn.height + _AROUND))
         new = _Cytoscape(
             graph=graph,
             cytoscape_layout={"name": "preset", "fit": True, "padding": 14},
@@ -92,7 +90,8 @@ class Canvas(widgets.Box):
             min_zoom=0.05,
             auto_ungrabify=True,
             tooltip_source="",
-            layout=widgets.Layout(width="100%", height=f"{height:.0f}px"),
+            # No height: the browser would have fitted the graph into ipycytoscape's own before it is known.
+            layout=widgets.Layout(width="100%"),
         )
         new.on("node", "click", lambda event: self._on_click(str(event["data"]["id"])))
         before, self._widget = self._widget, new

@@ -54,12 +54,10 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All elements, boxes before what they hold; ``width`` and ``height`` in pixels."""
+    """All elements, boxes before what they hold."""
 
     shapes: tuple[Shape, ...]
     wires: tuple[Wire, ...]
-    width: float
-    height: float
 
 
 def picture(graph: Graph, iterations: Mapping[str, int]) -> Picture:
@@ -87,7 +85,7 @@ def picture(graph: Graph, iterations: Mapping[str, int]) -> Picture:
         _wire(route.edge, places[route.edge.source], places[route.edge.target], route.points)
         for route in plan.routes
     ]
-    return Picture(tuple(shapes), tuple(wires), plan.width, plan.height)
+    return Picture(tuple(shapes), tuple(wires))
 
 
 def _middle(box: Box) -> Point:
@@ -173,27 +171,26 @@ def stylesheet() -> list[dict[str, Any]]:
     colours = {name: day for name, day, _ in PALETTE}
     rules: list[tuple[str, dict[str, Any]]] = [
         ("node", _NODE | {"background-color": colours["node"], "border-color": colours["edge-of-node"], "color": colours["ink"]}),
-        ("node.group", {"border-width": 3, "border-style": "double"}),
         ("node.box", _BOX | {"color": colours["soft"]}),
         ("edge", _EDGE | {"line-color": colours["line"], "target-arrow-color": colours["line"]}),
         ("edge.bent", {"curve-style": "segments", "segment-weights": "data(weights)", "segment-distances": "data(distances)"}),
         ("edge.order", {"line-style": "dashed"}),
     ]  # fmt: skip
-    rules += [
-        (f"node.box.{kind.value}", {"border-color": colours[kind.value], "background-color": colours[kind.value], "color": colours[kind.value]})
-        for kind in GroupKind
-    ]  # fmt: skip
+    # One class a selector: Cytoscape 3.21 takes "box.loop" for the name of one.
     for state, look in LOOKS.items():
         line, fill = look.light
-        rules.append((f"node.{state}", {"border-color": line, "border-width": 2}))
-        rules.append((f"node.task.{state}", {"background-color": fill}))
-        rules.append((f"node.importer.{state}", {"background-color": fill}))
-        rules.append((f"node.group.{state}", {"background-color": fill}))
+        rules.append((f"node.{state}", {"border-color": line, "border-width": 2, "background-color": fill}))
+    for kind in GroupKind:
+        colour = colours[kind.value]
+        rules.append(
+            (f"node.{kind.value}", {"border-color": colour, "background-color": colour, "color": colour})
+        )
+    rules.append(("node.group", {"border-width": 4, "border-style": "double"}))
     rules.append(("node.chosen", {"border-width": 4}))
     return [{"selector": selector, "style": style} for selector, style in rules]
 
 
-_FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_FONT = "system-ui, Roboto, Arial, sans-serif"
 _NODE = {
     "shape": "round-rectangle", "width": "data(width)", "height": "data(height)", "label": "data(label)",
     "text-valign": "center", "text-halign": "center", "text-wrap": "wrap", "font-family": _FONT,
@@ -203,6 +200,7 @@ _BOX = {
     "shape": "round-rectangle", "background-opacity": 0.06, "padding": f"{geometry.GROUP_SIDE}px",
     "text-valign": "top", "text-margin-y": -2, "font-size": geometry.GROUP_FONT, "border-width": 1.2,
     "compound-sizing-wrt-labels": "exclude",
+    "text-background-color": "#ffffff", "text-background-opacity": 1, "text-background-padding": "1px",
 }  # fmt: skip
 _EDGE = {
     "width": 1.4, "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.9,

@@ -62,8 +62,9 @@ def _in_order(graph: Graph) -> list[Node | Group]:
 
 
 def first_look(graph: Graph) -> frozenset[str]:
-    """The boxes that are closed until somebody opens them."""
-    return crowded(graph)
+    """The boxes that are closed until somebody opens them: all sections, and of the others those that are too many."""
+    sections = frozenset(group.id for group in graph.groups if group.id.startswith(_PREFIX))
+    return crowded(folded(graph, sections)) | sections
 
 
 def shown(graph: Graph, closed: Collection[str]) -> Graph:
