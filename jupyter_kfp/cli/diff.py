@@ -1,9 +1,9 @@
-"""``diff``: what changed between two versions of a pipeline."""
+"""``diff``: what changed between two versions of a pipeline, or two runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,9 @@ import click
 from jupyter_kfp.cli.output import AS_JSON, explained, print_json
 
 if TYPE_CHECKING:
-    from jupyter_kfp.api import LoadedPipeline
+    from jupyter_kfp.remote.changes import Change
     from jupyter_kfp.remote.package import Package
+    from jupyter_kfp.store.records import State, TaskRecord
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -29,12 +30,15 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
     """Say what changed from BEFORE to AFTER, each a notebook, a compiled pipeline or a run.
 
-    Of two runs, here or on clusters, the parameters they were given are compared, too.
+    Of two runs, here or on clusters, it also compares the parameters they were given and what they made: their
+    states, metrics and results, and the content of their data.
     """
     from jupyter_kfp.remote.changes import changes
 
     old, new = _side(before), _side(after)
-    found = changes(old.package, new.package, (old.sources, new.sources), (old.values, new.values))
+    found = changes(
+        old.package, new.package, (old.sources, new.sources), (old.parameters, new.parameters)
+    ) + _outcomes(old, new)
     if as_json:
         print_json([change.as_dict() for change in found])
     else:
@@ -50,11 +54,20 @@ def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """What is compared; ``values`` are the parameters of a run."""
+    """What is compared; ``parameters``, ``state``, ``made`` and ``tasks`` are those of a run."""
 
     package: Package
-    sources: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, Any] | None = None
+    parameters: Mapping[str, Any] | None = None
+    state: State | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Sequence[TaskRecord] = ()
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The code of its steps by the paths of their tasks; nothing for steps of no notebook."""
+        from jupyter_kfp.engine.packed import sources
+
+        return sources(self.package.plan)
 
 
 def _side(given: str) -> _Side:
@@ -63,23 +76,19 @@ def _side(given: str) -> _Side:
     from jupyter_kfp.store.store import open_store
 
     if Path(given).suffix or Path(given).exists():
-        loaded = load(given)
-        return _Side(package.read(loaded.compile()), _sources(loaded))
+        return _Side(package.read(load(given).compile()))
     with closing(open_store()) as store:
         record = store.unchecked_run(given)
-        return _Side(package.read(store.ir(record.id)), values=record.parameters)
+        made = store.values([record.id]).get(record.id, {})
+        return _Side(
+            package.read(store.ir(record.id)), record.parameters, record.state, made, store.tasks(record.id)
+        )
 
 
-def _sources(loaded: LoadedPipeline) -> dict[str, str]:
-    """The code of a notebook's steps by the keys of their tasks; nothing for a compiled pipeline."""
-    if loaded.analysis is None:
-        return {}
-    from jupyter_kfp.compiler import task_names
+def _outcomes(old: _Side, new: _Side) -> list[Change]:
+    """What two runs made, if both are."""
+    if old.state is None or new.state is None:
+        return []
+    from jupyter_kfp.remote.outcomes import outcomes
 
-    pipeline = loaded.pipeline
-    keys = task_names(pipeline)
-    return {
-        keys[step.name]: "\n".join(code.source for code in (*step.preamble, *step.body))
-        for step in pipeline.steps
-        if step.name in keys
-    }
+    return outcomes((old.state, new.state), (old.made, new.made), (old.tasks, new.tasks))

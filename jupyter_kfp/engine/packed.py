@@ -50,7 +50,7 @@ def _text(plan: Plan, task: Task) -> str:
 
 
 def sources(plan: Plan) -> dict[str, str]:
-    """The code of every notebook step of a pipeline by the dotted path of its task: what is above the step, and its cells."""
+    """The code of every notebook step of a pipeline by the dotted path of its task, without the headers of its cells."""
     found = {}
     waiting: list[tuple[str, Dag]] = [("", plan.dag)]
     while waiting:
@@ -62,5 +62,7 @@ def sources(plan: Plan) -> dict[str, str]:
                 continue
             with suppress(ValueError):
                 cells = unpack_step(_text(plan, task)).get("cells", ())
-                found[f"{prefix}{key}"] = "\n".join(str(cell["source"]) for cell in cells)
+                found[f"{prefix}{key}"] = "\n".join(
+                    str(cell["source"]).strip("\n").removeprefix("#\n") for cell in cells
+                )
     return found

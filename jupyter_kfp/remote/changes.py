@@ -9,7 +9,8 @@ from difflib import unified_diff
 from enum import Enum
 from typing import Any
 
-from jupyter_kfp.remote.package import Package
+from jupyter_kfp.remote.package import Package, Spec
+from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 
 _SHOWN = 60
 
@@ -49,7 +50,15 @@ class Change:
             return f"{self.where} {self.kind.value}"
         if self.lines:
             return f"{self.where}: {self.what} changed"
-        return f"{self.where}: {self.what} {_shown(self.before)} → {_shown(self.after)}"
+        return f"{self.where}: {self.what} {_shown(self.before)} → {_shown(self.after)}{self._difference}"
+
+    @property
+    def _difference(self) -> str:
+        """By how much a metric changed."""
+        both = (self.before, self.after)
+        if not self.where.startswith("metric ") or not all(isinstance(value, int | float) for value in both):
+            return ""
+        return f" ({self.after - self.before:+.6g})"
 
 
 def changes(
@@ -60,7 +69,7 @@ def changes(
 ) -> list[Change]:
     """The differences between two pipelines, in an order that does not depend on how they are written.
 
-    ``sources``: the code of the tasks of each, by key, where it is known; else its change is told without the lines.
+    ``sources``: the code of the tasks of each, by path, where it is known; else its change is told without the lines.
     ``values``: the parameters of each, where both are runs.
     """
     found = list(_named("pipeline", {"": _pipeline(before)}, {"": _pipeline(after)}))
@@ -73,7 +82,9 @@ def changes(
             {name: {"value": value} for name, value in some.items()} for some in values if some is not None
         ]
         found += [change for change in _named("parameter", *both) if change.kind is Kind.CHANGED]
-    found += _named("task", tasks(before, sources[0]), tasks(after, sources[1]))
+    found += _named(
+        "task", tasks(before.spec, before.platform, sources[0]), tasks(after.spec, after.platform, sources[1])
+    )
     return found
 
 
@@ -129,12 +140,11 @@ def _outputs(package: Package) -> dict[str, Any]:
     return {**_parameters(package, "outputDefinitions"), **types}
 
 
-def tasks(package: Package, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The tasks by dotted name, with what is said of each."""
-    spec = package.spec
+def tasks(spec: Spec, platform: Spec, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The tasks of a PipelineSpec and its PlatformSpec by dotted name, with what is said of each."""
     components = spec.get("components") or {}
     executors = (spec.get("deploymentSpec") or {}).get("executors") or {}
-    kubernetes = (package.platform.get("platforms") or {}).get("kubernetes") or {}
+    kubernetes = (platform.get("platforms") or {}).get("kubernetes") or {}
     options = (kubernetes.get("deploymentSpec") or {}).get("executors") or {}
 
     def walk(dag: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -142,14 +152,17 @@ def tasks(package: Package, sources: Mapping[str, str]) -> dict[str, dict[str, A
             component = components.get((task.get("componentRef") or {}).get("name"), {})
             label = component.get("executorLabel", "")
             executor = executors.get(label, {})
-            yield f"{prefix}{key}", _task(key, task, component, executor, options.get(label, {}), sources)
+            yield (
+                f"{prefix}{key}",
+                _task(f"{prefix}{key}", task, component, executor, options.get(label, {}), sources),
+            )
             yield from walk(component.get("dag") or {}, f"{prefix}{key}.")
 
     return dict(walk(spec["root"].get("dag") or {}, ""))
 
 
 def _task(
-    key: str,
+    path: str,
     task: Mapping[str, Any],
     component: Mapping[str, Any],
     executor: Mapping[str, Any],
@@ -158,12 +171,12 @@ def _task(
 ) -> dict[str, Any]:
     container = executor.get("container") or {}
     said = {
-        "code": sources.get(key)
+        "code": sources.get(path)
         or _digest([container.get("command"), container.get("args"), executor.get("importer")]),
         "image": container.get("image"),
         "environment": {item["name"]: item.get("value") for item in container.get("env") or ()},
         "resources": container.get("resources"),
-        "inputs": task.get("inputs"),
+        "inputs": _inputs(task),
         "outputs": component.get("outputDefinitions"),
         "runs after": sorted(task.get("dependentTasks") or ()),
         "condition": (task.get("triggerPolicy") or {}).get("condition"),
@@ -173,6 +186,15 @@ def _task(
         "cache": task.get("cachingOptions"),
     }
     return {**{what: value for what, value in said.items() if value}, **dict(sorted(options.items()))}
+
+
+def _inputs(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a task, but for its packed code."""
+    inputs = task.get("inputs") or {}
+    parameters = {
+        name: value for name, value in (inputs.get("parameters") or {}).items() if name != STEP_NOTEBOOK
+    }
+    return {kind: given for kind, given in {**inputs, "parameters": parameters}.items() if given}
 
 
 def _digest(parts: Any) -> Any:

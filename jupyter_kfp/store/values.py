@@ -28,7 +28,7 @@ def named_values(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str
     for some in portions(run_ids):
         for run_id, path, name, value in _of_steps(session, some):
             found[run_id][spelled(name)] = value
-            found[run_id][spelled(f"{_short(path)}.{name}")] = value
+            found[run_id][spelled(f"{short_path(path)}.{name}")] = value
         results = select(schema.RunOutput).where(
             schema.RunOutput.run_id.in_(some), schema.RunOutput.artifact_id.is_(None)
         )
@@ -93,7 +93,7 @@ def spelled(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _short(path: str) -> str:
+def short_path(path: str) -> str:
     """The step of a task's path, without the groups around it: ``loop.train[2]`` is ``train[2]``."""
     place, bracket, iterations = path.partition("[")
     return place.rpartition(".")[2] + bracket + iterations
