@@ -47,6 +47,14 @@ def run(path: str | Path, /, *, runner: str | None = None, **parameters: Json) -
     return load(path).run(runner=runner, **parameters)
 
 
+def get_ready(runner: str | None = None) -> None:
+    """Let what steps are forked from load beside all that a run needs before its first step."""
+    from jupyter_kfp.engine.warm import shared
+
+    if runner != "container":
+        shared.prepare()
+
+
 def submit(path: str | Path, /, options: Options | None = None, **parameters: Json) -> Run | Submission:
     """Load a notebook or compiled pipeline and start it on a cluster, without waiting: ``submit(...).wait()`` does.
 
@@ -247,6 +255,7 @@ class LoadedPipeline:
                 the pipeline needs, or no earlier run has what comes before ``from_step``.
             JupyterKfpError: steps are to run in containers, and no container engine answers.
         """
+        get_ready(runner)
         from jupyter_kfp.engine import launch
         from jupyter_kfp.engine.runner import Runner
 

@@ -58,8 +58,9 @@ def run(
     as_json: bool,
 ) -> None:
     """Run NOTEBOOK (or a compiled pipeline) on this machine. Ctrl-C cancels."""
-    from jupyter_kfp.api import load
+    from jupyter_kfp.api import get_ready, load
 
+    get_ready(runner)
     loaded = load(notebook)
     text = loaded.compile()
     warn(loaded)

@@ -20,10 +20,11 @@ from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import AttemptDirectory, safe
 from jupyter_kfp.engine.environments import Interpreter, provide
 from jupyter_kfp.engine.input_files import named_files
+from jupyter_kfp.engine.marks import MARK, mark
 from jupyter_kfp.engine.packed import COMMON
 from jupyter_kfp.engine.placeholders import resolve_command
 from jupyter_kfp.engine.plan import Component, Container, Importer, Task
-from jupyter_kfp.engine.process import MARK, StepProcess, mark
+from jupyter_kfp.engine.process import StepProcess
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.runtime.payload import STEP_NOTEBOOK, unpack_step
 from jupyter_kfp.store.records import Failure, NewArtifact, State, TaskOrigin

@@ -20,6 +20,7 @@ from typing import Any
 
 from jupyter_kfp.engine.dataflow import Produced, Values
 from jupyter_kfp.engine.directories import visible_entries
+from jupyter_kfp.engine.installed import installed_packages
 from jupyter_kfp.engine.plan import Component, Container, FinalStatus, Task
 from jupyter_kfp.engine.tree import is_exit_task
 from jupyter_kfp.store.artifacts import local_path
@@ -32,8 +33,6 @@ _OWN_VARIABLES = frozenset({_TTL, "JUPYTER_KFP_PROVENANCE"})
 # Files up to this size count by content, larger ones by size and time of their last change.
 _SMALL = 1 << 16
 _MOST_FILES = 10_000
-# The directories that say which version of a package is installed.
-_INSTALLED = {".dist-info", ".egg-info"}
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,7 @@ def _first(items: Iterator[Any], count: int) -> Iterator[Any]:
 
 def _python() -> list[Any]:
     """This Python, with the packages that are installed."""
-    places = [Path(place) for place in sys.path if Path(place).is_dir()]
-    found = {entry.name for place in places for entry in place.iterdir() if entry.suffix in _INSTALLED}
-    return [sys.implementation.name, list(sys.version_info[:3]), sorted(found)]
+    return [sys.implementation.name, list(sys.version_info[:3]), installed_packages()]
 
 
 def _files(directory: Path, own: Path | None) -> Iterator[list[Any]]:

@@ -17,9 +17,9 @@ from jupyter_kfp.engine.cache import Surroundings
 from jupyter_kfp.engine.containers.choice import open_images
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
+from jupyter_kfp.engine.marks import adopt_orphans
 from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container
-from jupyter_kfp.engine.process import adopt_orphans
 from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.engine.supervisor import Cache, Supervisor
 from jupyter_kfp.engine.warm.imports import imports_of

@@ -55,7 +55,7 @@ def _watch(reader: int, lock: int, run_id: str) -> None:
         os.closerange(below + 1, above)
     if os.read(reader, 1) == _GOODBYE:
         return
-    from jupyter_kfp.engine.process import kill_marked
+    from jupyter_kfp.engine.marks import kill_marked
 
     kill_marked(lambda marks: any(mark.startswith(f"{run_id}/") for mark in marks))
     _remove_containers(run_id)

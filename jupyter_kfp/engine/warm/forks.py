@@ -10,19 +10,23 @@ import socket
 from typing import Any
 
 
-def request(path: str, message: dict[str, Any], descriptors: tuple[int, int]) -> tuple[socket.socket, int]:
+def request(
+    path: str, message: dict[str, Any], descriptors: tuple[int, int], *, timeout: float | None = None
+) -> tuple[socket.socket, int]:
     """Ask the server at ``path`` for a fork: the connection that tells its end, and its process id.
 
-    Raises OSError where the server cannot be reached.
+    Raises OSError where the server cannot be reached, or does not answer within ``timeout`` seconds.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        connection.settimeout(timeout)
         connection.connect(path)
         data = json.dumps(message).encode() + b"\n"
         sent = socket.send_fds(connection, [data[: 1 << 16]], list(descriptors))
         if data[sent:]:  # nothing more to say to one who may have answered and gone
             connection.sendall(data[sent:])
         answer = _line(connection)
+        connection.settimeout(None)
     except BaseException:
         connection.close()
         raise

@@ -1,12 +1,10 @@
-"""The warm servers of a run: started when first needed, gone with the engine."""
+"""The warm servers of a run: forks of those that all runs share, made when first needed, gone with the engine."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from jupyter_kfp.engine.process import MARK
+from jupyter_kfp.engine.marks import MARK
+from jupyter_kfp.engine.warm import shared
 from jupyter_kfp.engine.warm.forks import Fork, request
 from jupyter_kfp.engine.warm.imports import needs_imports
 
-OFF = "JUPYTER_KFP_WARM"
-_MARK_LENGTH = 2048
 _START_SECONDS = 120
 
 # What is read when an interpreter or a library starts: a process that wants other values must start itself.
@@ -48,10 +45,8 @@ class Command:
 
 def obstacle(environment: Mapping[str, str]) -> str | None:
     """Why a process with this environment cannot be a fork, as the end of a sentence; None if it can."""
-    if os.environ.get(OFF) == "0":
-        return f"{OFF} is 0"
-    if sys.platform != "linux":
-        return f"forking is not safe on this system ({sys.platform})"
+    if (reason := shared.obstacle()) is not None:
+        return reason
     names = {*environment, *os.environ}
     own = sorted(n for n in names if _AT_START.match(n) and environment.get(n) != os.environ.get(n))
     if own:
@@ -113,7 +108,10 @@ class WarmPool:
         server = self._server(command.kind, command.executable)
         if self._modules and server is not None and self._is_loaded_or_needed(command):
             server = (
-                self._once(("loaded", command.executable), lambda p: server.load(self._modules, p)) or server
+                self._once(
+                    ("loaded", command.executable), lambda p: self._fork_of(server.socket, self._modules, p)
+                )
+                or server
             )
         if server is None:
             return None
@@ -145,9 +143,47 @@ class WarmPool:
         return (loaded is not None and loaded.done()) or needs_imports(command.message["arguments"])
 
     def _server(self, kind: str, executable: str) -> _Server | None:
-        return self._once(
-            (kind, executable), lambda place: _Server.start(kind, executable, place, self._mark, self._log)
-        )
+        """The run's server for this kind of command; None, with a word in the log, where there cannot be one."""
+        return self._once((kind, executable), lambda place: self._start(kind, executable, place))
+
+    def _start(self, kind: str, executable: str, place: str) -> _Server | None:
+        shared_one = None
+        for _again in range(2):  # a server that has had nothing to do for long may be just leaving
+            try:
+                shared_one = shared.ensure(kind, executable)
+            except OSError:
+                break
+            server = None if shared_one is None else self._fork_of(str(shared_one), [], place)
+            if server is not None:
+                return server
+        words = "" if shared_one is None else _last_line(shared.log_of(shared_one))
+        self._say(f"Warm kernels are not available; every step starts its own Python. {words}".rstrip())
+        return None
+
+    def _fork_of(self, path: str, modules: list[str], place: str) -> _Server | None:
+        """A fork of the server at ``path`` that loads ``modules`` and listens at ``place``; None if it gets nowhere."""
+        reader, writer = os.pipe()
+        message = {
+            "kind": "server",
+            "arguments": [],
+            "modules": modules,
+            "socket": place,
+            "environment": {**os.environ, MARK: self._mark},
+            "directory": str(Path.cwd()),
+        }
+        with os.fdopen(reader, "rb") as answers:
+            try:
+                connection, pid = request(path, message, (writer, writer), timeout=_START_SECONDS)
+            except OSError:
+                return None
+            finally:
+                os.close(writer)
+            server = _Server(Fork(connection, pid), place)
+            while line := _line(answers):  # libraries may have something to say first
+                if line == b"ready\n":
+                    return server
+        server.close()
+        return None
 
     def _once(self, key: tuple[str, str], start: Callable[[str], _Server | None]) -> _Server | None:
         """The server of this key. The first to ask starts it; others wait for it, and only for it."""
@@ -182,74 +218,15 @@ class WarmPool:
 
 
 class _Server:
-    """One server process."""
+    """A fork of another server that is the run's own."""
 
-    def __init__(self, process: subprocess.Popen[bytes] | Fork, place: str, mark: str) -> None:
+    def __init__(self, process: Fork, place: str) -> None:
         self._process = process
         self.socket = place
-        self._mark = mark
-
-    @classmethod
-    def start(cls, kind: str, executable: str, place: str, mark: str, log: Path) -> _Server | None:
-        """Start a server and wait until it is ready; None, with a word in the log, if it does not get there."""
-        environment = {**os.environ, MARK: mark.ljust(_MARK_LENGTH)}
-        with log.open("ab", buffering=0) as stream:
-            process = subprocess.Popen(
-                [executable, "-m", "jupyter_kfp.engine.warm.server", place, kind],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stream,
-                env=environment,
-                start_new_session=True,
-            )
-            server = cls(process, place, mark)
-            assert process.stdout is not None
-            if _line(process.stdout) == b"ready\n":
-                return server
-            server.close()
-            stream.write(b"Warm kernels are not available; every step starts its own Python.\n")
-        return None
-
-    def load(self, modules: list[str], place: str) -> _Server | None:
-        """One more server, a fork of this one that loads ``modules``; None if it does not get there."""
-        reader, writer = os.pipe()
-        message = {
-            "kind": "server",
-            "arguments": [],
-            "modules": modules,
-            "socket": place,
-            "environment": {**os.environ, MARK: self._mark},
-            "directory": str(Path.cwd()),
-        }
-        with os.fdopen(reader, "rb") as answers:
-            try:
-                connection, pid = request(self.socket, message, (writer, writer))
-            except OSError:
-                return None
-            finally:
-                os.close(writer)
-            server = _Server(Fork(connection, pid), place, self._mark)
-            while line := _line(answers):  # libraries may have something to say first
-                if line == b"ready\n":
-                    return server
-        server.close()
-        return None
 
     def close(self) -> None:
-        """End the server."""
-        if isinstance(self._process, Fork):
-            self._process.connection.close()
-            return
-        with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        """End it, and whatever it still runs."""
+        self._process.connection.close()
 
 
 def _line(stream: IO[bytes]) -> bytes:
@@ -263,3 +240,11 @@ def _line(stream: IO[bytes]) -> bytes:
         return b""
     finally:
         timer.cancel()
+
+
+def _last_line(file: Path) -> str:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

@@ -1,12 +1,13 @@
 """The process that forks: it has loaded papermill, ipykernel and libraries, and runs nothing itself.
 
-Started as ``python -m jupyter_kfp.engine.warm.server SOCKET notebooks|functions``. It has one thread and
-answers requests on a Unix socket, one connection each: a line of JSON and two descriptors (standard
-output and error) come in, ``{"pid": N}`` goes out, and ``{"status": N}`` when that process has ended. A
-connection that is closed before ends the process and its group: whoever asked for it is gone.
+Started as ``python -m jupyter_kfp.engine.warm.server SOCKET notebooks|functions DESCRIPTOR`` by `shared`, which
+has bound the socket already. It has one thread and answers requests on it, one connection each: a line of JSON and
+two descriptors (standard output and error) come in, ``{"pid": N}`` goes out, and ``{"status": N}`` when that process
+has ended. A connection that is closed before ends the process and its group: whoever asked for it is gone.
 
-A request is for a ``program`` (as ``python -c``), a ``module`` (as ``python -m``), a ``kernel``, or one
-more ``server`` that loads further modules and listens on a socket of its own.
+A request is for a ``program`` (as ``python -c``), a ``module`` (as ``python -m``), a ``kernel``, or one more
+``server`` that loads further modules and listens on a socket of its own. Every run has such a server: what is
+left of a step whose own processes have ended comes to it, and it ends that, and ends with the run.
 
 A fork is a process like any other: a session, directory, environment, standard streams, signal handlers
 and random state of its own, and a fresh ``__main__``. What differs is that modules are loaded already.
@@ -34,29 +35,41 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from jupyter_kfp.engine.warm import loading
+from jupyter_kfp.engine.marks import MARK, adopt_orphans, kill_adopted
+from jupyter_kfp.engine.warm import loading, shared
 
-MARK = "JUPYTER_KFP_ATTEMPT"
-MARK_LENGTH = 2048  # bytes that are kept free for the mark of a fork
 _FDS = 2
 
 
 @dataclass
 class _Fork:
-    """A process that runs, and the connection that asked for it."""
+    """A process that runs, and the connection that asked for it.
+
+    ``mark``: of a step, by which its own are known. ``serves``: it is one more server.
+    """
 
     connection: socket.socket
     pid: int
+    mark: str | None
+    serves: bool
 
 
 class Server:
-    """Answers requests until the other end of ``parent`` is closed."""
+    """Answers requests.
 
-    def __init__(self, listener: socket.socket, parent: int) -> None:
+    Until the other end of ``parent`` is closed; without one, until there has been nothing to do for ``patience``
+    seconds.
+    """
+
+    def __init__(
+        self, listener: socket.socket, parent: int | None = None, patience: float | None = None
+    ) -> None:
         self._listener = listener
         self._parent = parent
+        self._patience = patience
         self._forks: dict[int, _Fork] = {}
         self._selector = selectors.DefaultSelector()
         self._waker, wakes = socket.socketpair()
@@ -68,14 +81,18 @@ class Server:
 
     def serve(self) -> None:
         """Answer until nobody is left to ask."""
-        self._selector.register(self._parent, selectors.EVENT_READ, "parent")
+        if self._parent is not None:
+            self._selector.register(self._parent, selectors.EVENT_READ, "parent")
         self._selector.register(self._listener, selectors.EVENT_READ, "request")
         self._selector.register(self._waker, selectors.EVENT_READ, "child")
         while True:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(None if self._forks else self._patience)
+            if not ready and not self._forks:
+                return
+            for key, _ in ready:
                 match key.data:
                     case "parent":
-                        if not os.read(self._parent, 1):
+                        if self._parent is not None and not os.read(self._parent, 1):
                             self._end_all()
                             return
                     case "request":
@@ -117,7 +134,10 @@ class Server:
             pid = os.fork()
         if pid == 0:
             self._become(request, descriptors, connection)
-        self._forks[pid] = _Fork(connection, pid)
+        kind, mark = request["kind"], request["environment"].get(MARK, "").rpartition(" ")[2]
+        self._forks[pid] = _Fork(
+            connection, pid, mark or None if kind in {"program", "module"} else None, kind == "server"
+        )
         self._selector.register(connection, selectors.EVENT_READ, pid)
         _send(connection, {"pid": pid})
 
@@ -131,13 +151,22 @@ class Server:
                 os.killpg(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             fork = self._forks.pop(pid)
-            self._selector.unregister(fork.connection)
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(fork.connection)
+            if fork.mark is not None:
+                kill_adopted(fork.mark, but=self._forks)
             _send(fork.connection, {"status": os.waitstatus_to_exitcode(status)})
             fork.connection.close()
 
     def _abandoned(self, pid: int) -> None:
         fork = self._forks.get(pid)
-        if fork is not None and not fork.connection.recv(1):
+        if fork is None or fork.connection.recv(1):
+            return
+        if fork.serves:
+            self._selector.unregister(
+                fork.connection
+            )  # it has heard of it as well, and has to end others first
+        else:
             _kill_group(pid)
 
     def _end_all(self) -> None:
@@ -206,7 +235,7 @@ def _own_state(request: dict[str, Any], mark: tuple[int, int] | None) -> None:
 def _run(request: dict[str, Any]) -> int:
     kind, arguments = request["kind"], request["arguments"]
     if kind == "server":
-        serve(request["socket"], request["modules"], 0)
+        serve_run(request["socket"], request["modules"])
         return 0
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = __builtins__
@@ -270,34 +299,40 @@ def _send(connection: socket.socket, answer: dict[str, int]) -> None:
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def serve(path: str, modules: Sequence[str], parent: int) -> None:
-    """Load ``modules`` and answer on the socket ``path``, which appears when all is loaded."""
+def serve_run(path: str, modules: Sequence[str]) -> None:
+    """What a fork that serves a run does: load ``modules`` and answer on the socket ``path``, then there."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     loading.load(modules)
-    # What is loaded by now lives as long as this process: a fork need not copy it to count it.
-    gc.collect()
-    gc.freeze()
-    server = Server(listener, parent)
-    listener.bind(f"{path}.new")
+    _keep_what_is_loaded()
+    adopt_orphans()
+    server = Server(listener, parent=0)
+    listener.bind(path)
     listener.listen(128)
-    os.rename(f"{path}.new", path)  # noqa: PTH104 - whoever sees the socket may connect
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     server.serve()
 
 
+def _keep_what_is_loaded() -> None:
+    """What is loaded by now lives as long as this process: a fork need not copy it to count it."""
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
-    """Load, announce, serve."""
-    path, kind = sys.argv[1:]
+    """Load, and serve those who wait already."""
+    path, kind, descriptor = sys.argv[1:]
     _mark_place()  # while the environment is still where the system put it
     sys.path[0] = ""  # as for `python -c`
     # One thread, so that this process can fork: nothing may start others behind its back.
+    loading.load(loading.FUNCTIONS if kind == "functions" else loading.NOTEBOOKS)
     if kind == "notebooks":
-        loading.load(loading.NOTEBOOKS)
         loading.prepare()
-        serve(path, [], sys.stdin.fileno())
-    else:
-        serve(path, loading.FUNCTIONS, sys.stdin.fileno())
+    _keep_what_is_loaded()
+    with socket.socket(fileno=int(descriptor)) as listener:
+        Server(listener, patience=shared.seconds()).serve()
+        # Who has connected just now gets no answer, and asks anew; who comes later starts another one.
+        Path(path).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

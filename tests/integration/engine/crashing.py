@@ -23,7 +23,7 @@ import psutil
 
 from jupyter_kfp.engine import execute, launch
 from jupyter_kfp.engine.__main__ import main
-from jupyter_kfp.engine.process import MARK
+from jupyter_kfp.engine.marks import MARK
 from jupyter_kfp.engine.result import document
 from jupyter_kfp.store import liveness, location
 from jupyter_kfp.store.artifacts import content

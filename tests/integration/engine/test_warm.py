@@ -16,10 +16,11 @@ from threading import Thread
 import psutil
 import pytest
 
-from jupyter_kfp.engine.process import MARK, kill_marked
+from jupyter_kfp.engine.marks import MARK, kill_marked
 from jupyter_kfp.engine.warm.forks import Fork, request
 from jupyter_kfp.engine.warm.imports import needs_imports
-from jupyter_kfp.engine.warm.pool import OFF, WarmPool, obstacle
+from jupyter_kfp.engine.warm.pool import WarmPool, obstacle
+from jupyter_kfp.engine.warm.shared import OFF
 from jupyter_kfp.runtime.payload import BOOT, pack
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
