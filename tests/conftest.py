@@ -46,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(variable, None)
     # A step is to be executed because a test runs it, whatever an earlier one has left.
     os.environ["JUPYTER_KFP_CACHE"] = "0"
+    # What the session's steps were forked from goes soon after it.
+    os.environ["JUPYTER_KFP_WARM_SECONDS"] = "60"
     # No test may depend on whether a container engine happens to run here.
     os.environ["JUPYTER_KFP_RUNNER"] = "process"
 

@@ -147,17 +147,17 @@ class WarmPool:
         return self._once((kind, executable), lambda place: self._start(kind, executable, place))
 
     def _start(self, kind: str, executable: str, place: str) -> _Server | None:
-        shared_one = None
+        why = ""
         for _again in range(2):  # a server that has had nothing to do for long may be just leaving
             try:
-                shared_one = shared.ensure(kind, executable)
-            except OSError:
+                path = shared.ensure(kind, executable)
+            except OSError as error:
+                why = str(error)
                 break
-            server = None if shared_one is None else self._fork_of(str(shared_one), [], place)
-            if server is not None:
+            if (server := self._fork_of(str(path), [], place)) is not None:
                 return server
-        words = "" if shared_one is None else _last_line(shared.log_of(shared_one))
-        self._say(f"Warm kernels are not available; every step starts its own Python. {words}".rstrip())
+            why = _last_line(shared.log_of(path))
+        self._say(f"Warm kernels are not available; every step starts its own Python. {why}".rstrip())
         return None
 
     def _fork_of(self, path: str, modules: list[str], place: str) -> _Server | None:

@@ -62,17 +62,14 @@ def seconds() -> float:
         return _DEFAULT_SECONDS
 
 
-def ensure(kind: str, executable: str) -> Path | None:
+def ensure(kind: str, executable: str) -> Path:
     """The socket of the server of this kind, which is started if there is none. Does not wait for it to be ready.
 
-    None where there is no place for a socket that nobody else can reach. Raises OSError if it cannot be started.
+    Raises OSError if it cannot be started, or if there is no place for a socket that nobody else can reach.
     """
-    place = _place()
-    if place is None:
-        return None
-    path = place / _name(kind, executable)
+    path = _place() / _name(kind, executable)
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        return None
+        raise OSError(f"{path} is too long for a socket; set JUPYTER_RUNTIME_DIR")
     if not _answers(path):
         with _lock(path.with_suffix(".lock")):
             if not _answers(path):
@@ -85,18 +82,16 @@ def log_of(path: Path) -> Path:
     return path.with_suffix(".log")
 
 
-def _place() -> Path | None:
+def _place() -> Path:
     """The directory of the sockets: whoever can write there could have his programs run by this user."""
     from jupyter_core.paths import jupyter_runtime_dir
 
     place = Path(jupyter_runtime_dir()) / "kfp"
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = place.stat()
-    except OSError:
-        return None
-    private = status.st_uid == os.getuid() and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    return place if private else None
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = place.stat()
+    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise PermissionError(f"{place} is not this user's alone")
+    return place
 
 
 def _answers(path: Path) -> bool:

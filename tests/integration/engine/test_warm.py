@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +15,11 @@ from threading import Thread
 import psutil
 import pytest
 
-from jupyter_kfp.engine.marks import MARK, kill_marked
+from jupyter_kfp.engine.marks import MARK, kill_marked, marks_of
+from jupyter_kfp.engine.warm import shared
 from jupyter_kfp.engine.warm.forks import Fork, request
 from jupyter_kfp.engine.warm.imports import needs_imports
 from jupyter_kfp.engine.warm.pool import WarmPool, obstacle
-from jupyter_kfp.engine.warm.shared import OFF
 from jupyter_kfp.runtime.payload import BOOT, pack
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
@@ -221,8 +220,8 @@ def test_what_cannot_be_a_fork_starts_by_itself_and_the_log_says_why(
         monkeypatch.setattr(sys, "platform", system)
         assert f"forking is not safe on this system ({system})" in refused(step)
     monkeypatch.undo()
-    monkeypatch.setenv(OFF, "0")
-    assert f"because {OFF} is 0" in refused(step)
+    monkeypatch.setenv(shared.OFF, "0")
+    assert f"because {shared.OFF} is 0" in refused(step)
 
 
 def test_another_kernel_starts_by_itself_and_the_log_says_so(
@@ -309,17 +308,94 @@ def test_which_steps_wait_for_libraries(tmp_path: Path) -> None:
     assert not needs_imports(unsafe), "libraries whose threads do not survive a fork are each step's own"
 
 
-def test_the_pool_leaves_nothing(tmp_path: Path) -> None:
-    pool = WarmPool("warm-test", tmp_path / "log.txt")
-    with (tmp_path / "out.txt").open("ab") as output:
-        fork = pool.start(
-            [sys.executable, "-c", HEADER + "print(1)"], tmp_path, environment(), output.fileno()
-        )
-        assert fork is not None
+def say(pool: WarmPool, directory: Path, program: str) -> str:
+    """What a program prints that ``pool`` starts as a fork."""
+    out = directory / "said.txt"
+    with out.open("wb") as output:
+        argv = [sys.executable, "-c", HEADER + program]
+        fork = pool.start(argv, directory, environment(), output.fileno())
+        assert fork is not None, "it is no fork"
         assert fork.wait() == 0
+    return out.read_text().strip()
+
+
+PARENT = "import os, psutil; run = psutil.Process().parent(); print(run.pid, run.parent().pid)"
+
+
+def test_the_pool_leaves_nothing_but_the_server_that_all_share(tmp_path: Path) -> None:
+    pool = WarmPool("leaves-nothing", tmp_path / "log.txt")
+    try:
+        of_run, of_all = map(int, say(pool, tmp_path, PARENT).split())
+    finally:
+        pool.close()
+    wait_for(lambda: not alive(of_run))
+    assert not any("leaves-nothing/warm" in marks_of(pid) for pid in psutil.pids())
+    assert alive(of_all)
+    assert set(marks_of(of_all)) <= {""}, "it belongs to no run"
+
+
+def test_runs_share_a_server_unless_their_environment_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parents() -> list[str]:
+        pool = WarmPool("shares", tmp_path / "log.txt")
+        try:
+            return say(pool, tmp_path, PARENT).split()
+        finally:
+            pool.close()
+
+    (one, shared_one), (other, shared_other) = parents(), parents()
+    assert one != other
+    assert shared_one == shared_other
+    monkeypatch.setenv("SSL_CERT_FILE", "/of/another/shell")
+    assert parents()[1] != shared_one
+
+
+def test_a_server_that_was_killed_is_replaced(tmp_path: Path) -> None:
+    pools = [WarmPool(f"killed-{number}", tmp_path / "log.txt") for number in range(2)]
+    try:
+        of_run, of_all = map(int, say(pools[0], tmp_path, PARENT).split())
+        os.kill(of_all, signal.SIGKILL)
+        wait_for(lambda: not alive(of_all))
+        assert int(say(pools[1], tmp_path, PARENT).split()[1]) != of_all
+        assert int(say(pools[0], tmp_path, PARENT).split()[0]) == of_run, "what a run has is its own"
+    finally:
+        for pool in pools:
+            pool.close()
+
+
+def test_a_server_without_work_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(shared.SECONDS, "0.1")
+    pool = WarmPool("goes", tmp_path / "log.txt")
+    try:
+        of_all = int(say(pool, tmp_path, f"import time; time.sleep(0.5); {PARENT}").split()[1])
+        assert list((tmp_path / "kfp").glob("*.sock"))
+    finally:
+        pool.close()
+    wait_for(lambda: not alive(of_all))
+    assert not list((tmp_path / "kfp").glob("*.sock"))
+
+
+def test_no_server_where_others_could_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "kfp").mkdir(mode=0o770)
+    (tmp_path / "kfp").chmod(0o770)
+    pool = WarmPool("reach", tmp_path / "log.txt")
+    argv = [sys.executable, "-c", f"{HEADER}print(1)"]
+    assert pool.start(argv, tmp_path, environment(), 1) is None
+    assert f"{tmp_path / 'kfp'} is not this user's alone" in (tmp_path / "log.txt").read_text()
     pool.close()
-    left = subprocess.run(["pgrep", "-f", f"warm.server.*{tmp_path.name}"], check=False, capture_output=True)
-    assert not left.stdout
+
+
+def test_what_a_step_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    pool = WarmPool("left", tmp_path / "log.txt")
+    program = "import subprocess as s; print(s.Popen(['setsid', 'sleep', '600'], start_new_session=True).pid)"
+    try:
+        left = int(say(pool, tmp_path, program))
+        assert not alive(left)
+    finally:
+        pool.close()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
