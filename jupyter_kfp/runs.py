@@ -161,6 +161,13 @@ class Run:
             remote = store.unchecked_run(self.id).options.get("remote")
         return str(remote["url"]) if remote else None
 
+    @property
+    def mlflow(self) -> Mapping[str, Json] | None:
+        """Where MLflow has the run (``run_id``, ``experiment_id``, ``url``); None if it does not, or not yet."""
+        with _opened() as store:
+            told: dict[str, Json] = store.unchecked_run(self.id).options.get("mlflow") or {}
+        return told if told.get("synced") else None
+
     def cancel(self) -> None:
         """Ask the run to end. Raises UsageError if it has ended already."""
         if self._on_cluster:
@@ -356,16 +363,36 @@ class StepRun:
     @property
     def log(self) -> str:
         """What the last attempt printed, of a cached step where it was executed; empty before it began."""
-        record = self.record
-        while record.log is None and record.reused_from is not None:
-            with _opened() as store:
-                record = store.task(*record.reused_from)
+        record = self._executed
         if record.log is None:
             return ""
         try:
             return Path(record.log).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
+
+    @property
+    def log_records(self) -> list[dict[str, Any]]:
+        """What all attempts printed and how they ended, line by line.
+
+        Each has ``time`` (ISO 8601; None where it was not noted), ``level``, ``run_id``, ``task``, ``attempt``,
+        ``source`` (``step`` or ``engine``) and ``message``; see `engine.jsonlog`.
+        """
+        from jupyter_kfp.engine import jsonlog
+
+        record = self._executed
+        return [
+            line for attempt in record.attempts for line in jsonlog.read(record.run_id, record.path, attempt)
+        ]
+
+    @property
+    def _executed(self) -> TaskRecord:
+        """The task that was executed: of a cached one, where its outputs come from."""
+        record = self.record
+        while record.log is None and record.reused_from is not None:
+            with _opened() as store:
+                record = store.task(*record.reused_from)
+        return record
 
 
 class StoredArtifact:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 @click.option("--image", help="In containers: image of steps that name none.")
 @click.option("--no-cache", is_flag=True, help="Execute every step, whatever earlier runs have left.")
 @click.option("--from", "from_step", metavar="STEP", help="Take what comes before STEP from the last run.")
+@click.option(
+    "--mlflow", metavar="URI", help="Tracking URI of the MLflow to tell; MLFLOW_TRACKING_URI by default."
+)
 @click.option("--detach", is_flag=True, help="Return at once; the run goes on.")
 @AS_JSON
 @explained
@@ -54,6 +57,7 @@ def run(
     image: str | None,
     no_cache: bool,
     from_step: str | None,
+    mlflow: str | None,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -72,6 +76,7 @@ def run(
         image=image,
         cache=not no_cache,
         from_step=from_step,
+        mlflow=mlflow,
     )
     follow_through(started, detach=detach, as_json=as_json)
 
@@ -168,21 +173,26 @@ def show_(run_id: str, as_json: bool) -> None:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("task", required=False)
+@AS_JSON
 @explained
-def logs(run_id: str, task: str | None) -> None:
-    """Print what TASK of RUN printed; every task's without TASK."""
+def logs(run_id: str, task: str | None, as_json: bool) -> None:
+    """Print what TASK of RUN printed; every task's without TASK.
+
+    With --json: all attempts, a list of lines with their times, levels, tasks and attempts.
+    """
     from jupyter_kfp.runs import Run
 
     found = Run(run_id)
     found.fetch_logs()
     say_stale(found)
-    if task is None:
-        texts = {path: step.log for path, step in found.steps.items()}
-    else:
-        try:
-            texts = {task: found[task].log}
-        except KeyError as error:
-            raise UsageError(f"There is {error.args[0]}.", "Name one of them.") from None
+    try:
+        steps = found.steps if task is None else {task: found[task]}
+    except KeyError as error:
+        raise UsageError(f"There is {error.args[0]}.", "Name one of them.") from None
+    if as_json:
+        print_json([line for step in steps.values() for line in step.log_records])
+        return
+    texts = {path: step.log for path, step in steps.items()}
     if len(texts) == 1 and not sys.stdout.isatty():
         click.echo(next(iter(texts.values())), nl=False)
         return

@@ -4,6 +4,7 @@
 
     <run>/tasks/<task>/<n>/work/                  the working directory
     <run>/tasks/<task>/<n>/log.txt                standard output and error
+    <run>/tasks/<task>/<n>/log.jsonl              the same with times and ids, see `jsonlog`
     <run>/tasks/<task>/<n>/executor_output.json   KFP's executor output
     <run>/tasks/<task>/<n>/parameters/<port>      output parameters written as files
 """

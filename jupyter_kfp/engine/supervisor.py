@@ -23,6 +23,7 @@ from jupyter_kfp.engine.book import Book, not_taken, skipped, summary
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
 from jupyter_kfp.engine.directories import attempt_directory
+from jupyter_kfp.engine.jsonlog import JsonLog
 from jupyter_kfp.engine.kinds import attempt_class
 from jupyter_kfp.engine.plan import Container, Importer, Plan
 from jupyter_kfp.engine.reuse import Earlier, Reuse
@@ -373,10 +374,16 @@ class Supervisor:
 
     def _run(self, attempt: Attempt) -> None:
         """The thread of an attempt."""
-        try:
-            result = attempt.run()
-        except Exception as error:  # noqa: BLE001 (a defect of ours must end the task, not hang the run)
-            result = Result(State.FAILED, failure=Failure(f"The engine failed: {error!r}."), retriable=False)
+        log = JsonLog(
+            attempt.directory.log, run_id=self._context.run_id, task=attempt.path, attempt=attempt.number
+        )
+        with log.following():
+            try:
+                result = attempt.run()
+            except Exception as error:  # noqa: BLE001 (a defect of ours must end the task, not hang the run)
+                failure = Failure(self._context.masker.mask(f"The engine failed: {error!r}."))
+                result = Result(State.FAILED, failure=failure, retriable=False)
+        log.end(result.state, result.exit_code, result.failure)
         self._messages.put(_Ended(attempt, result))
 
     def _timed_out(self, attempt: Attempt, seconds: float) -> None:
