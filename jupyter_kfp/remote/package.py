@@ -60,13 +60,18 @@ class Package:
 
 def read(text: str) -> Package:
     """The pipeline in a text (YAML or JSON). Raises UsageError saying what is wrong with it."""
+    plan = ir.read(text)
+    return Package(*specs(text), plan)
+
+
+def specs(text: str) -> tuple[Spec, Spec]:
+    """PipelineSpec and PlatformSpec (empty: none) of a text that is known to be a compiled pipeline."""
     import yaml
 
-    plan = ir.read(text)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     documents = [document for document in yaml.load_all(text, Loader=loader) if document is not None]
     spec = documents[0]
-    return Package(spec.get("pipelineSpec", spec), documents[1] if len(documents) > 1 else {}, plan)
+    return spec.get("pipelineSpec", spec), documents[1] if len(documents) > 1 else {}
 
 
 def without_cache(package: Package) -> Package:

@@ -54,6 +54,7 @@ OPERATIONS: Final = (
     Operation("GET", f"{_TASK}/log", tasks.log, answers.Log, query=requests.LogQuery),
     Operation("GET", f"{_TASK}/notebook", tasks.notebook, None, is_notebook=True),
     Operation("GET", _ARTIFACT, tasks.artifact, answers.ArtifactPreview, query=requests.ArtifactQuery),
+    Operation("GET", f"{_ARTIFACT}/lineage", tasks.lineage, answers.Picture, query=requests.ArtifactQuery),
     Operation("GET", f"{_ARTIFACT}/content", tasks.content, None, query=requests.ArtifactQuery),
     Operation("GET", "/profiles", clusters.profiles, answers.Profiles),
     Operation("POST", "/submit", clusters.submit, answers.Submitted, requests.SubmitBody, status=201),

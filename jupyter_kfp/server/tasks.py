@@ -17,6 +17,7 @@ from jupyter_kfp.server.answers import (
     Attempt,
     Log,
     MadeArtifact,
+    Picture,
     TaskDetails,
 )
 from jupyter_kfp.server.context import Context
@@ -97,7 +98,7 @@ def _options(run_id: str, task: str) -> dict[str, Any]:
 
     store = open_store()
     try:
-        said = options(package.read(store.ir(run_id)))
+        said = options(*package.specs(store.ir(run_id)))
     finally:
         store.close()
     return said.get(_ITERATION.sub("", task), {})
@@ -168,6 +169,25 @@ async def artifact(
         return preview(found, f"runs/{run_id}/tasks/{task}/artifacts/{port}/content?index={query.index}")
 
     return await context.thread(look)
+
+
+async def lineage(context: Context, run_id: str, task: str, port: str, query: ArtifactQuery) -> Picture:
+    """What an artifact was made of, and what was made of it, over all runs."""
+    return await context.thread(_lineage, run_id, task, port, query.index)
+
+
+def _lineage(run_id: str, task: str, port: str, index: int) -> Picture:
+    from jupyter_kfp.store.lineage.model import Way
+    from jupyter_kfp.store.store import open_store
+    from jupyter_kfp.views.lineage import lineage_graph
+    from jupyter_kfp.views.svg import to_svg
+
+    subject = f"artifact:{_artifact(run_id, task, port, index).record.id}"
+    store = open_store()
+    try:
+        return Picture(svg=to_svg(lineage_graph(store.lineage(subject, Way.BOTH))), boxes=[])
+    finally:
+        store.close()
 
 
 async def content(context: Context, run_id: str, task: str, port: str, query: ArtifactQuery) -> Raw:

@@ -53,9 +53,9 @@ def preview(path: str, content: Mapping[str, Any] | None, closed: Collection[str
 
     loaded = load(path, content)
     found = loaded.check()
-    graph = None
+    graph, steps = None, []
     try:
-        graph = loaded.graph()
+        graph, steps = _drawable(loaded)
     except DiagnosticsError as error:
         found = (*found, *(d for d in error.diagnostics if d not in found))
     drawn = _picture(graph, closed) if graph else None
@@ -63,7 +63,7 @@ def preview(path: str, content: Mapping[str, Any] | None, closed: Collection[str
         name=loaded.name,
         svg=drawn.svg if drawn else None,
         boxes=drawn.boxes if drawn else [],
-        steps=_steps(loaded, graph) if graph else [],
+        steps=steps,
         findings=[Finding.of(one) for one in found],
         cells=_cells(loaded),
         parameters=_parameters(graph) if graph else [],
@@ -104,15 +104,21 @@ def _picture(graph: Graph, closed: Collection[str] | None) -> Picture:
     )
 
 
-def _steps(loaded: LoadedPipeline, graph: Graph) -> list[Step]:
-    """Every task of the graph with the code of its cells, where it is of a notebook."""
+def _drawable(loaded: LoadedPipeline) -> tuple[Graph, list[Step]]:
+    """The graph, and its tasks with the code of their cells, where they are of a notebook. Raises DiagnosticsError."""
     from jupyter_kfp.notebook.needs import RESERVED
     from jupyter_kfp.remote import package
     from jupyter_kfp.server.options import options
+    from jupyter_kfp.views.graph import graph_from_ir
 
+    text = loaded.compile()
+    if loaded.analysis is None:
+        graph_from_ir(text)  # somebody else's file: it says what is wrong with it
+    spec, platform = package.specs(text)  # parsed once, which takes as long as drawing
+    graph = graph_from_ir(spec)
     code = _code(loaded)
-    said = options(package.read(loaded.compile()))
-    return [
+    said = options(spec, platform)
+    steps = [
         Step(
             path=node.id,
             code=code.get(node.id.rpartition(".")[2], ""),
@@ -122,6 +128,7 @@ def _steps(loaded: LoadedPipeline, graph: Graph) -> list[Step]:
         )
         for node in graph.nodes
     ]
+    return graph, steps
 
 
 def _code(loaded: LoadedPipeline) -> dict[str, str]:

@@ -78,6 +78,8 @@ async def test_a_notebook_runs_and_shows_all_it_leaves(
     listed = (await ask("GET", f"runs/{run['run_id']}/artifacts"))[1]["artifacts"]
     assert [(one["task"], one["port"]) for one in listed] == [("make", "rows")]
     assert listed[0]["size"] > 0
+    status, lineage = await ask("GET", f"{task}/artifacts/rows/lineage")
+    assert (status, all(name in lineage["svg"] for name in ("make", "rows", "add"))) == (200, True)
     status, executed = await ask("GET", f"{task}/notebook")
     assert (status, executed["nbformat"]) == (200, 4)
     assert (await ask("GET", f"{task}/log"))[1]["size"] >= 0
