@@ -1,6 +1,6 @@
 // A run that is shown, kept up to date.
 import { ISignal, Signal } from '@lumino/signaling';
-import { ask, IPicture, IRunDetails } from './api';
+import { ask, IPicture, IRunDetails, isFinal } from './api';
 
 export class Followed {
   run: IRunDetails | null = null;
@@ -34,6 +34,13 @@ export class Followed {
   heard(runId: string): void {
     if (runId === this._runId) {
       void this.update();
+    }
+  }
+
+  /** Fetch a run that was going on when it was last looked at: its events may have been lost. */
+  async catchUp(): Promise<void> {
+    if (this.run !== null && !isFinal(this.run.state)) {
+      await this.update();
     }
   }
 

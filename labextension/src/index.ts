@@ -1,5 +1,5 @@
 // The plugin: a panel, a toolbar button, commands, and marks on cells.
-import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, ToolbarButton } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { IRunningSessionManagers } from '@jupyterlab/running';
@@ -8,6 +8,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import { caretDownEmptyIcon, LabIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
+import { Poll } from '@lumino/polling';
 import { Menu } from '@lumino/widgets';
 import { IRun, State } from './api';
 import { mark } from './badges';
@@ -35,13 +36,21 @@ const plugin: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [INotebookTracker],
   // Notebook 7 has no status bar, and its notebooks no Running sidebar.
-  optional: [ICommandPalette, ISettingRegistry, ITranslator, IRunningSessionManagers, IStatusBar],
+  optional: [
+    ILayoutRestorer,
+    ICommandPalette,
+    ISettingRegistry,
+    ITranslator,
+    IRunningSessionManagers,
+    IStatusBar
+  ],
   activate
 };
 
 function activate(
   app: JupyterFrontEnd,
   tracker: INotebookTracker,
+  restorer: ILayoutRestorer | null,
   palette: ICommandPalette | null,
   registry: ISettingRegistry | null,
   translator: ITranslator | null,
@@ -94,12 +103,14 @@ function activate(
     icon
   );
   app.shell.add(panel, 'right', { rank: 900, type: 'Pipeline' });
+  restorer?.add(panel, panel.id);
   app.serviceManager.contents.addDrive(new ExecutedNotebooks(trans));
   addCommands(app.commands, host, trans);
   MENU.forEach(command => palette?.addItem({ command, category: trans.__('Kubeflow Pipelines') }));
 
   const following = new Following();
   following.ended.connect((_, run) => {
+    void panel.listRuns();
     if (settings.notifications) {
       tellEnd(run, actions, trans);
     }
@@ -154,6 +165,19 @@ function activate(
     if (told.kind === 'run') {
       void panel.listRuns();
       void following.heard(told.run_id, told.state).catch(actions.fail);
+    }
+  });
+
+  // Events are lost with the connection, as when the server restarts: what goes on is looked at now and then.
+  new Poll({
+    name: 'jupyter-kfp:catch-up',
+    frequency: { interval: 5_000, backoff: 1.5, max: 20_000 },
+    standby: 'when-hidden',
+    factory: async () => {
+      if (following.going.length) {
+        const shown = [...sessions.values()].map(session => session.followed);
+        await Promise.all([following.refresh(), ...[panel, ...shown].map(one => one.catchUp())]);
+      }
     }
   });
 

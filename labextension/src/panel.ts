@@ -60,6 +60,11 @@ export class PipelinePanel extends Widget {
     this.choose('pipeline');
   }
 
+  /** See to a run that is shown by itself. */
+  async catchUp(): Promise<void> {
+    await this._alone.catchUp();
+  }
+
   /** There is news of a run. */
   heard(runId: string): void {
     this._alone.heard(runId);
