@@ -256,6 +256,7 @@ class ArtifactPreview(Answer):
     columns: list[str] = []
     rows: list[list[Any]] = []
     total_rows: int | None = None
+    total_columns: int | None = None
     values: dict[str, Any] = {}
     text: str | None = None
     content: str | None = Field(None, description="Path below /jupyter-kfp of the file itself.")

@@ -71,6 +71,7 @@ async def run(context: Context, body: RunBody) -> RunSummary:
     how = launch.RunOptions(
         root=_artifact_root(context, body.artifact_root),
         source_dir=file.parent,
+        file=file,  # an edit of the notebook is no change of its steps' data
         max_parallel=body.max_parallel,
         runner=Runner.named(body.runner) if body.runner else None,
     )

@@ -39,6 +39,7 @@ def preview(artifact: StoredArtifact, address: str) -> ArtifactPreview:
         columns=list(found.columns),
         rows=[list(row) for row in found.rows],
         total_rows=found.total_rows,
+        total_columns=found.total_columns,
         values=dict(found.values),
         text=found.text,
         content=address if found.media_type else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-_ROWS, _TEXT_BYTES = 100, 100_000
+_ROWS, _COLUMNS, _CELL, _TEXT_BYTES = 100, 200, 1000, 100_000
 METRICS = frozenset({"system.Metrics", "system.ClassificationMetrics", "system.SlicedClassificationMetrics"})
 _OF_SERIALIZER = frozenset({"python_type", "serializer", "sha256", "object", "shares", "unbound", "size"})
 _PAGES = ("<!doctype html", "<html", "<img ", "<div", "<table")
@@ -21,13 +21,14 @@ _PAGES = ("<!doctype html", "<html", "<img ", "<div", "<table")
 class Content:
     """What can be shown: ``rows`` of a table, ``values`` of metrics, ``text``, or a file of a ``media_type``.
 
-    ``total_rows``: how many rows the table has, of which ``rows`` are the first.
+    ``total_rows`` and ``total_columns``: how many the table has, of which these are the first.
     """
 
     kind: Literal["table", "metrics", "text", "html", "image", "none"] = "none"
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
     total_rows: int | None = None
+    total_columns: int | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     text: str | None = None
     media_type: str | None = None
@@ -81,15 +82,20 @@ def _table(path: Path) -> Content:
     except ImportError:  # who looks need not have what the steps have
         return Content()
     try:
-        with parquet.ParquetFile(path) as file:
+        # Mapped, and of a wide table the first columns only: what is read is bounded, however large the file is.
+        with parquet.ParquetFile(path, memory_map=True) as file:
             total = int(file.metadata.num_rows)
-            batch = next(file.iter_batches(batch_size=_ROWS), None)
-            columns = tuple(str(name) for name in file.schema_arrow.names)
+            names = [str(name) for name in file.schema_arrow.names]
+            columns = tuple(names[:_COLUMNS])
+            batch = next(file.iter_batches(batch_size=_ROWS, columns=list(columns)), None)
     except ArrowException:  # damaged
         return Content()
     rows = () if batch is None else tuple(tuple(map(_shown, row.values())) for row in batch.to_pylist())
-    return Content("table", columns, rows, total)
+    return Content("table", columns, rows, total, len(names))
 
 
 def _shown(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

@@ -134,6 +134,7 @@ export interface IArtifactPreview {
   columns: string[];
   rows: unknown[][];
   total_rows: number | null;
+  total_columns: number | null;
   values: Record<string, unknown>;
   text: string | null;
   content: string | null;

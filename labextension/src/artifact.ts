@@ -18,7 +18,11 @@ export async function preview(
     case 'table': {
       const rows = found.rows.map(row => row.map(shown));
       const caption = trans.__('%1 of %2 rows', found.rows.length, found.total_rows ?? '?');
-      return table(found.columns, rows, caption);
+      const more = (found.total_columns ?? 0) > found.columns.length;
+      const columns = more
+        ? ` · ${trans.__('%1 of %2 columns', found.columns.length, found.total_columns)}`
+        : '';
+      return table(found.columns, rows, caption + columns);
     }
     case 'metrics':
       return pairs(found.values);

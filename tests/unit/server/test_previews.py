@@ -25,6 +25,14 @@ def test_a_table_shows_its_first_rows(tmp_path: Path) -> None:
     assert (len(shown.rows), shown.rows[1]) == (100, [1, "2026-01-01 00:00:00"])
 
 
+def test_what_is_shown_of_a_large_table_is_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "made"
+    pd.DataFrame({f"c{number}": ["x" * 5000] for number in range(300)}).to_parquet(file)
+    shown = preview(artifact(file, "system.Dataset"), "x")
+    assert (len(shown.columns), shown.total_columns, len(shown.rows[0])) == (200, 300, 200)
+    assert (len(shown.rows[0][0]), shown.rows[0][0][-1]) == (1000, "…")
+
+
 def test_metrics_are_values_without_what_the_serializer_noted(tmp_path: Path) -> None:
     shown = preview(artifact(tmp_path / "none", "system.Metrics", auc=0.5, serializer="artifact"), "x")
     assert (shown.kind, shown.values) == ("metrics", {"auc": 0.5})
