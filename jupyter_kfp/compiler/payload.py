@@ -37,6 +37,8 @@ def step_json(step: Step, coded: Collection[str] = (), *, last: bool = False) ->
         "json": sorted(coded),
         "picks": {name: step.picks[name] for name in sorted(step.picks)},
         "status": STATUS if last else "",
+        # The names of their variables, for the executed notebook to show none of their values.
+        "secrets": [secret.env for secret in step.options.secret if secret.env],
         "kernel": [step.kernel.name, step.kernel.language] if step.kernel else [],
     }
     return {key: value for key, value in described.items() if value}

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_kfp.engine import executor_io, lightweight, provenance
+from jupyter_kfp.engine import executor_io, leaks, lightweight, provenance
 from jupyter_kfp.engine.commands import exit_words, find_program, is_notebook_step
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
@@ -95,6 +95,7 @@ class Attempt:
         self._lock = threading.Lock()
         self._process: Running | None = None
         self._stopped: Failure | State | None = None
+        self._with_secrets: Sequence[str] = ()
         self._origin = TaskOrigin()
 
     def run(self) -> Result:
@@ -105,7 +106,12 @@ class Attempt:
     def _result(self) -> Result:
         code: int | None = None
         try:
-            code = self._execute()
+            try:
+                code = self._execute()
+            finally:  # however it ended, before anything of it goes anywhere
+                self._with_secrets = leaks.hide(
+                    self._context.masker, self._component, self.directory, self._context.root, self._place
+                )
         except Stopped:
             pass
         except JupyterKfpError as error:
@@ -251,6 +257,8 @@ class Attempt:
     def _collect(self, code: int | None) -> Result:
         try:
             message = executor_io.read_executor_output(self.directory.executor_output)
+            if self._with_secrets and code == 0:
+                return self._failed(leaks.explain(self._with_secrets), code, retriable=False)
             if code != 0:
                 failure = executor_io.step_failure(message, self._component.cells) or Failure(
                     self._describe(code)
@@ -277,7 +285,8 @@ class Attempt:
             # What did not fit is gone again, so there may be space by now.
             message += f" The artifact root is {root.url}: free space there, or choose another root."
         traceback = None if failure.traceback is None else mask(failure.traceback)
-        failure = Failure(message, failure.type, failure.cell, traceback)
+        kind = None if failure.type is None else mask(failure.type)
+        failure = Failure(message, kind, failure.cell, traceback)
         return Result(State.FAILED, code, failure, self._reports(), retriable)
 
     def _reports(self) -> Made:

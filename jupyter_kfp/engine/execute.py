@@ -45,10 +45,11 @@ def execute(run_id: str, doorbell: int | None = None) -> int:
     try:
         _execute(store, store.run(run_id), ring)
     except JupyterKfpError as error:
-        return _give_up(store, run_id, str(error))
+        return _give_up(store, run_id, _masker(store, run_id).mask(str(error)))
     except Exception as error:  # noqa: BLE001 (the run must not stay RUNNING, whatever this is)
-        traceback.print_exc()
-        return _give_up(store, run_id, f"The engine ended unexpectedly: {error!r}.")
+        mask = _masker(store, run_id).mask
+        sys.stderr.write(mask(traceback.format_exc()))
+        return _give_up(store, run_id, mask(f"The engine ended unexpectedly: {error!r}."))
     finally:
         store.close()
     return 0
@@ -118,6 +119,14 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
         if warning:
             recorder.note(warning, kind="warning")
         supervisor.execute()
+
+
+def _masker(store: Store, run_id: str) -> Masker:
+    """What hides a run's secrets; nothing is hidden of a run that cannot be read: its steps had none."""
+    with suppress(JupyterKfpError):
+        source = store.run(run_id).options.get("source_dir")
+        return Masker(secrets.load(Path(source) if source else None).hidden(ir.read(store.ir(run_id))))
+    return Masker(())
 
 
 def _give_up(store: Store, run_id: str, why: str) -> int:

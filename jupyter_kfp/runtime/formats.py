@@ -97,8 +97,8 @@ def _load_frame(path: Path, metadata: Metadata) -> Any:
 
 
 def _save_series(series: Any, path: Path) -> None:
-    if series.name == "":
-        raise TypeError("an empty name stands for none")
+    if series.name == "":  # it stands for no name
+        raise TypeError("Parquet would change it")
     _save_frame(series.to_frame("" if series.name is None else series.name), path)
 
 
@@ -135,8 +135,8 @@ def _load_arrays(path: Path, metadata: Metadata) -> Any:
 
 
 def _save_tensors(tensors: Any, path: Path) -> Any:
-    if any(tensor.requires_grad for tensor in tensors.values()):
-        raise TypeError("safetensors forgets which tensors are trained")
+    if any(tensor.requires_grad for tensor in tensors.values()):  # which it forgets
+        raise TypeError("safetensors would change it")
     lib("safetensors.torch").save_file(tensors, path)
     return {"order": json.dumps(list(tensors))}  # it sorts the names
 
@@ -171,8 +171,8 @@ def _save_skops(model: Any, path: Path) -> None:
 def _save_joblib(model: Any, path: Path) -> None:
     pickling.allowed()
     lib("joblib").dump(model, path)
-    if b"__main__" in path.read_bytes():
-        raise TypeError("joblib does not carry the notebook's own code")
+    if b"__main__" in path.read_bytes():  # the notebook's own code, which does not come along
+        raise TypeError("joblib would change it")
 
 
 def _save_figure(figure: Any, path: Path) -> None:

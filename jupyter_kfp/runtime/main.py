@@ -115,6 +115,7 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
         "start_timeout": 300,
         "iopub_timeout": 60,
         "autosave_cell_every": 0,
+        "coalesce_streams": True,  # a secret may be printed in pieces
     }
     try:
         papermill.execute_notebook(
@@ -124,10 +125,17 @@ def _run(job: dict[str, Any], home: Path) -> dict[str, Any]:
             _write(result, json.dumps(whole.outputs(step, given, own)))
     except Exception as error:  # noqa: BLE001 - a failed cell, a dead kernel: the notebook tells which
         reason = (type(error).__name__, str(error))
-    done = json.loads(executed.read_text("utf-8"))
+    text = executed.read_text("utf-8")
+    for name in step.get("secrets", ()):
+        for line in os.environ.get(name, "").splitlines():
+            word = json.dumps(line)
+            # Not what is a key of the notebook's own, too.
+            if len(line) > 3 and word + ":" not in text:
+                text = text.replace(word[1:-1], "****")
+    done = json.loads(text)
     if result.exists():  # what was made is told in the notebook, too: KFP's API does not tell it
         done["metadata"]["jupyter_kfp"] = json.loads(result.read_text("utf-8"))
-        _write(executed, json.dumps(done))
+    _write(executed, json.dumps(done))
     kept = {name: _keep(given, name, executed) for name in ("executed_notebook", "executed_html")}
     if not result.exists():
         return _failure(step, *reason, done["cells"])

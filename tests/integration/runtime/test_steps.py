@@ -199,6 +199,30 @@ def test_pickles_are_warned_of_and_can_be_switched_off(steps):
     assert "'x' (builtins.set) cannot leave step 'two'" in done.error["message"]
 
 
+def test_the_executed_notebook_shows_no_secret(steps):
+    secret, key = 'hunter2 "and" more', "-----BEGIN\nfirstline\nsecondline"
+    source = (
+        "import os, sys\nvalue = os.environ['DB_PASSWORD']\n"
+        "print(value[:5], end='', flush=True)\nprint(value[5:])\nprint(os.environ['KEY'], file=sys.stderr)\n"
+        "print(os.environ['WORD'])\n{'value': value}"
+    )
+    given = {"DB_PASSWORD": secret, "KEY": key, "WORD": "cells"}
+    step = make_step("one", source, secrets=["DB_PASSWORD", "KEY", "WORD", "NOWHERE"])
+    done = steps.run(step, **given)
+    assert done.status == 0, done.log
+    pages = [(done.place / port).read_text() for port in ("executed_notebook", "executed_html")]
+    for page in pages:
+        assert "****" in page
+        assert not [word for word in ("hunter2", "firstline", "secondline") if word in page]
+    assert "cells" in json.loads(pages[0]), "a word that is a key of notebooks, too"
+    failed = steps.run(
+        step | {"step": "two", "cells": [{"source": source + "\nint(value)", "role": "step"}]}, **given
+    )
+    assert failed.status == 1
+    assert failed.error["message"] == "invalid literal for int() with base 10: '****'"
+    assert "hunter2" not in (failed.place / "out/output.json").read_text()
+
+
 def test_an_input_that_cannot_be_loaded_is_named(steps):
     made = steps.run(make_step("one", "x = [1]", outputs={"x": ANY}))
     (made.place / "x").write_text("[1")

@@ -97,6 +97,7 @@ def test_step_json_holds_what_the_runtime_reads(ir: Compiled) -> None:
         "outputs": {"model": {"type": "Model", "code": ["Net"]}, "accuracy": {"type": "float"}},
         "guard": {"df": "clean"},
         "metrics": ["accuracy"],
+        "secrets": ["DB_PASSWORD"],
     }
     assert step_json(ir, "clean")["outputs"] == {"df": {"type": "Dataset", "optional": True}}
     assert step_json(ir, "report") == {
