@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_kfp.store.lineage.model import Lineage
     from jupyter_kfp.store.store import Store
 
-_FORMATS = ("table", "mermaid", "svg", "json")
+_FORMATS = ("table", "mermaid", "svg", "json", "openlineage")
 
 
 @click.command()
@@ -87,6 +87,11 @@ def _text(store: Store, found: Lineage, form: str) -> str:
             answers = [each.as_dict() for each in store.audit(found)]
             document = {**found.as_dict(), "answers": answers}
             return json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+        case "openlineage":
+            from jupyter_kfp.store.lineage.openlineage import as_json
+
+            events = [as_json(event) for run in found.runs for event in store.openlineage(run)]
+            return json.dumps(events, indent=2, ensure_ascii=False) + "\n"
         case "mermaid":
             from jupyter_kfp.views.lineage import lineage_graph
             from jupyter_kfp.views.mermaid import to_mermaid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, undefer
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import convert, liveness, lives, schema
 from jupyter_kfp.store.database import Database, StoreError
-from jupyter_kfp.store.lineage import approvals, audit, reading, verify
+from jupyter_kfp.store.lineage import approvals, audit, openlineage, reading, verify
 from jupyter_kfp.store.lineage.approvals import Approval
 from jupyter_kfp.store.lineage.audit import Answers
 from jupyter_kfp.store.lineage.model import Lineage, Way
@@ -37,6 +37,8 @@ from jupyter_kfp.store.table import Query, Row, select_rows
 from jupyter_kfp.store.values import named_values
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
+    from openlineage.client import event_v2 as ol
+
     from jupyter_kfp.pipeline import Json
 
 
@@ -168,6 +170,12 @@ class Store:
         with self._database.writing() as session:
             lives.reopen(session, run_id, process, known, failed_too=failed_too)
 
+    def set_option(self, run_id: str, name: str, value: Json) -> None:
+        """Note something with the options of a run, in place of what was there under that name."""
+        with self._database.writing() as session:
+            run = session.get_one(schema.Run, run_id)
+            run.options = {**run.options, name: value}
+
     def finished_tasks(self, run_id: str) -> list[FinishedTask]:
         """The tasks of a run that have ended well or failed, with what they made."""
         states = [State.SUCCEEDED, State.CACHED, State.FAILED]
@@ -225,6 +233,21 @@ class Store:
         verify.check_approvable(artifact, by)
         with self._database.writing() as session:
             return approvals.approve(session, artifact, by, note)
+
+    def openlineage(
+        self, run_id: str, *, after: int = 0, namespace: str | None = None
+    ) -> Iterator[ol.RunEvent]:
+        """The history of a run as OpenLineage events, from the event after the one with id ``after``.
+
+        Raises MissingPackageError without the extra ``openlineage``.
+        """
+        run = self.unchecked_run(run_id)
+        with self._database.reading() as session:
+            origins = reading.origins(session, run.id)
+        tasks = {task.path: task for task in self.tasks(run.id)}
+        told = openlineage.Told(run, tasks, origins)
+        history = self.events(run.id, after=after)
+        return openlineage.events(told, history, namespace=namespace or openlineage.namespace())
 
     def environment(self, sha256: str | None) -> dict[str, Any] | None:
         """What was installed where a step ran, by the hash that its provenance names; None if that is not known."""

@@ -15,7 +15,7 @@ from jupyter_kfp.store.artifacts import content, local_path
 from jupyter_kfp.store.convert import portions
 from jupyter_kfp.store.lineage import walk
 from jupyter_kfp.store.lineage.model import IMPORTED, ArtifactNode, FileNode, Lineage, RunFacts, TaskNode, Way
-from jupyter_kfp.store.records import Direction, State, TaskKind
+from jupyter_kfp.store.records import Direction, InputFile, State, TaskKind, TaskOrigin
 
 # What has more is a run's id, and more than PostgreSQL takes for a number.
 _DIGITS = 10
@@ -334,3 +334,17 @@ def versions(session: Session, artifacts: Iterable[int]) -> dict[str, int]:
             if each == number:
                 found[walk.artifact_id(number)] = known
     return found
+
+
+def origins(session: Session, run_id: str) -> dict[str, TaskOrigin]:
+    """What the tasks of a run come from, by path; what is not known is left out."""
+    files: dict[str, list[InputFile]] = {}
+    for row in session.scalars(select(schema.InputFile).where(schema.InputFile.run_id == run_id)):
+        file = InputFile(row.name, row.uri, row.sha256, row.size, row.version)
+        files.setdefault(row.task or "", []).append(file)
+    tasks = select(schema.Task.path, schema.Task.provenance).where(schema.Task.run_id == run_id)
+    return {
+        path: TaskOrigin(facts=facts or {}, files=tuple(files.get(path, ())))
+        for path, facts in session.execute(tasks)
+        if facts is not None or path in files
+    }
