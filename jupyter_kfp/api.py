@@ -241,6 +241,7 @@ class LoadedPipeline:
         image: str | None = None,
         cache: bool = True,
         from_step: str | None = None,
+        mlflow: str | None = None,
     ) -> Run:
         """Start a run on this machine and return at once; it goes on if this process ends.
 
@@ -248,7 +249,8 @@ class LoadedPipeline:
         Python, containers for the rest where an engine answers. By default ``JUPYTER_KFP_RUNNER``, else "auto".
         ``image``: in containers, the image of steps that name none. ``cache``: whether steps may take the results
         of earlier runs (off for all where ``JUPYTER_KFP_CACHE`` is 0). ``from_step``: what comes before this step
-        is taken from the last run that has it.
+        is taken from the last run that has it. ``mlflow``: the tracking URI of the MLflow that is told of the run, by
+        default ``MLFLOW_TRACKING_URI``.
 
         Raises:
             UsageError: a parameter is unknown, missing or of another type, this machine lacks what
@@ -267,6 +269,7 @@ class LoadedPipeline:
             cache=cache,
             file=self.path,
             from_step=from_step,
+            mlflow=mlflow,
         )
         handle = launch.start(self.compile(), parameters or {}, origin=self.origin(), options=options)
         return Run(handle.id, handle)

@@ -33,6 +33,7 @@ def profiles() -> None:
 @click.option("--pipeline-root", metavar="URI", help="Where artifacts are kept: s3://..., gs://...")
 @click.option("--service-account", help="Kubernetes service account of runs.")
 @click.option("--default-image", help="Image of steps that name none.")
+@click.option("--mlflow", metavar="URI", help="Tracking URI of the MLflow that is told of runs.")
 @click.option("--ca-file", type=click.Path(), help="Certificates to check the server's against (PEM).")
 @click.option("--no-verify", is_flag=True, help="Do not check the server's certificate.")
 @click.option("--timeout", type=float, help="Longest wait for an answer, in seconds; 10 by default.")

@@ -30,6 +30,7 @@ from jupyter_kfp.store import liveness, loading, location
 from jupyter_kfp.store.recorder import ENGINE_DIED
 from jupyter_kfp.store.records import Failure, NewRun, Origin, RunEvent, RunRecord
 from jupyter_kfp.store.store import Store, open_store
+from jupyter_kfp.tracking import settings as tracking
 
 ROOT_VARIABLE = "JUPYTER_KFP_ARTIFACT_ROOT"
 _POLL_SECONDS = 0.2
@@ -49,7 +50,8 @@ class RunOptions:
     steps run at once; by default as many as there are cores. ``runner``: by default ``JUPYTER_KFP_RUNNER``, else
     AUTO. ``image``: in containers, that of notebook steps which name none. ``cache``: whether results of earlier
     runs may be used; also off where ``JUPYTER_KFP_CACHE`` is 0. ``file``: the file the pipeline was read from, which
-    is no data of its steps. ``from_step``: what comes before this step is taken from the last run that has it.
+    is no data of its steps. ``mlflow``: the tracking URI of the MLflow that is told of the run; by default
+    ``MLFLOW_TRACKING_URI``, else none. ``from_step``: what comes before this step is taken from the last run that has it.
     """
 
     name: str | None = None
@@ -61,6 +63,7 @@ class RunOptions:
     cache: bool = True
     file: Path | None = None
     from_step: str | None = None
+    mlflow: str | None = None
 
 
 @dataclass(slots=True)
@@ -131,6 +134,7 @@ def start(
             "file": str(options.file.absolute()) if options.file else None,
             "source_dir": str(options.source_dir.absolute()) if options.source_dir else None,
             loading.USER: loading.this_user(),
+            **tracking.wanted(options.mlflow),
         },
     )
     store = open_store()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jupyter_kfp.store.records import ArtifactRecord, TaskRecord
+from jupyter_kfp.store.records import ArtifactRecord, RunRecord, TaskRecord
 from jupyter_kfp.store.store import Store
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
@@ -16,7 +16,7 @@ def document(store: Store, run_id: str) -> dict[str, Any]:
     """The run with its outputs and tasks.
 
     ``{"run_id", "state", "outputs": {name: value or {"uri", "type", "metadata"}}, "tasks": [{"name", "path",
-    "state", "attempts", "started_at", "ended_at", "outputs", "error"}], "error"}``; times are ISO 8601 in UTC.
+    "state", "attempts", "started_at", "ended_at", "outputs", "error"}], "error"}``; times are ISO 8601 in UTC. ``mlflow`` is the page of the run there, if it has one.
     """
     run = store.run(run_id)
     return {
@@ -25,7 +25,14 @@ def document(store: Store, run_id: str) -> dict[str, Any]:
         "outputs": {name: _output(value) for name, value in store.outputs(run.id).items()},
         "tasks": [_task(task) for task in store.tasks(run.id)],
         "error": run.failure.message if run.failure else None,
+        **_links(run),
     }
+
+
+def _links(run: RunRecord) -> dict[str, Any]:
+    """Where else the run can be looked at."""
+    url = (run.options.get("mlflow") or {}).get("url")
+    return {"mlflow": url} if url else {}
 
 
 def _task(task: TaskRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from jupyter_kfp.store.artifacts import ArtifactRootError
 from jupyter_kfp.store.mirror import TRIED, SeenRun, SeenTask
 from jupyter_kfp.store.records import Failure, RunRecord, State, TaskKind
 from jupyter_kfp.store.store import Store, open_store
+from jupyter_kfp.tracking import settings as tracking
 
 if TYPE_CHECKING:
     from jupyter_kfp.engine.plan import Plan
@@ -92,6 +93,8 @@ def _look(store: Store, record: RunRecord, client: Client) -> None:
     if seen.state.is_final:
         seen = _complete(store, record, plan, seen, run, client)
     store.mirror(record.id).write(seen)
+    if seen.state.is_final:
+        tracking.begin(store.unchecked_run(record.id))
 
 
 def _seen(record: RunRecord, plan: Plan, run: Run) -> SeenRun:

@@ -71,6 +71,7 @@ class Profile(BaseModel):
     experiment: str | None = Field(None, description="Experiment of runs whose pipeline names none.")
     pipeline_root: str | None = Field(None, description="Where artifacts are kept, as a URI.")
     service_account: str | None = Field(None, description="Kubernetes service account of runs.")
+    mlflow: str | None = Field(None, description="Tracking URI of the MLflow that is told of runs.")
     default_image: str | None = Field(None, description="Image of steps that name none.")
     verify: bool = Field(True, description="Whether the server's certificate is checked.")
     ca_file: Path | None = Field(None, description="Certificates to check the server's against (PEM).")

@@ -18,6 +18,7 @@ from jupyter_kfp.remote.preflight import connected
 from jupyter_kfp.remote.profile import Kind, Profile
 from jupyter_kfp.store.records import NewRun, Origin
 from jupyter_kfp.store.store import open_store
+from jupyter_kfp.tracking import settings as tracking
 
 if TYPE_CHECKING:
     from jupyter_kfp.pipeline import Json
@@ -184,7 +185,7 @@ def remember(
         root=f"{root.rstrip('/')}/{sent.plan.name}/{run.run_id}" if root else "",
         parameters=checked,
         origin=origin,
-        options={"remote": remote},
+        options={"remote": remote, **tracking.wanted(profile.mlflow)},
     )
     with closing(open_store()) as store:
         try:
