@@ -48,9 +48,11 @@ def run(path: str | Path, /, *, runner: str | None = None, **parameters: Json) -
 
 
 def get_ready(runner: str | None = None) -> None:
-    """Let what steps are forked from load beside all that a run needs before its first step."""
+    """Let the engine, and what steps are forked from, load while a notebook is read and compiled."""
+    from jupyter_kfp.engine import starting
     from jupyter_kfp.engine.warm import shared
 
+    starting.prepare()
     if runner != "container":
         shared.prepare()
 

@@ -1,4 +1,4 @@
-"""The engine process of one run: ``python -m jupyter_kfp.engine RUN_ID [DOORBELL]``.
+"""The engine process of one run: ``python -m jupyter_kfp.engine DOORBELL``, its order on standard input (`starting`).
 
 DOORBELL is an inherited file descriptor: a byte on it says that the store has news. It is never a reason
 to wait; a follower that does not listen misses nothing, as the news itself is in the store.
@@ -10,6 +10,7 @@ import sys
 from contextlib import closing, suppress
 
 from jupyter_kfp.engine.guard import Guard
+from jupyter_kfp.engine.starting import await_order
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store import location
 
@@ -17,7 +18,7 @@ from jupyter_kfp.store import location
 def main(arguments: list[str]) -> int:
     """Execute the run; returns the exit status of the process."""
     run_id = arguments[0]
-    # First of all: it forks, and must not copy threads, connections or megabytes of imports.
+    # First of all: it forks, and must not copy threads or connections.
     guard = Guard(run_id, location.run_directory(run_id) / "lock")
     from jupyter_kfp.engine.execute import execute
     from jupyter_kfp.observe.start import start
@@ -40,4 +41,4 @@ def _tell(run_id: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(await_order()))

@@ -11,7 +11,6 @@ import secrets as random
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
@@ -20,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jupyter_kfp.engine import cache, ir, parameters, secrets, support
+from jupyter_kfp.engine import cache, ir, parameters, secrets, starting, support
 from jupyter_kfp.engine import resume as resuming
 from jupyter_kfp.engine.containers import choice
 from jupyter_kfp.engine.runner import Runner
@@ -184,38 +183,25 @@ def _spawn(store: Store, run_id: str, *, after: int = 0) -> RunHandle:
     _reap()
     directory = location.run_directory(run_id)
     environment = {
-        **os.environ,
         location.HOME_VARIABLE: str(location.home()),
         location.URL_VARIABLE: location.store_url(),
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with engine_log(run_id).open("ab") as log:
-            reader, writer = os.pipe()
-            try:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "jupyter_kfp.engine", run_id, str(writer)],
-                    cwd=directory,  # holds no modules that could hide others
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(writer,),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(writer)
+        engine = starting.take()
+        engine.begin(run_id, directory, engine_log(run_id), environment)
     except OSError as error:
         failure = Failure(f"The engine cannot be started ({error}).")
         store.recorder(run_id).abandon(failure)
         raise JupyterKfpError(
             failure.message, "Check the disk and the rights of " + str(directory) + "."
         ) from error
+    process = engine.process
     _children.append(process)
     identity = liveness.process_id(process.pid)
     if identity is not None:
         store.recorder(run_id).set_process(identity)
-    return RunHandle(run_id, process.pid, after, process, reader)
+    return RunHandle(run_id, process.pid, after, process, engine.doorbell)
 
 
 def _reap() -> None:
