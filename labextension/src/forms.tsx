@@ -22,33 +22,48 @@ import {
 
 const ID = 'jupyter-kfp:options';
 const CELL_FORM = 'jupyter-kfp-cell';
-/** Whether the first field is to have the focus once it is drawn. */
-const focus = { wanted: false };
+/** What a field cannot be given: the notebooks, and whether the first field is to have the focus once it is drawn. */
+const around = { tracker: null as INotebookTracker | null, focus: false };
 
-export const optionsPlugin: JupyterFrontEndPlugin<void> = {
+/** Needs nothing that needs the forms: JupyterLab looks for these parts when it makes them. */
+export const fieldsPlugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Forms for the options of steps and pipelines, in the property inspector.',
+  description: 'Parts of the forms for the options of steps and pipelines.',
   autoStart: true,
-  requires: [INotebookTracker],
-  optional: [IFormRendererRegistry, IMetadataFormProvider, ITranslator],
+  optional: [IFormRendererRegistry, ITranslator],
   activate: (
-    app: JupyterFrontEnd,
-    tracker: INotebookTracker,
+    _app: JupyterFrontEnd,
     registry: IFormRendererRegistry | null,
-    forms: IMetadataFormProvider | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_kfp');
     registry?.addRenderer(`${ID}.role`, {
-      fieldRenderer: props => <RoleField {...props} tracker={tracker} trans={trans} />
+      fieldRenderer: props => <RoleField {...props} trans={trans} />
     });
     registry?.addRenderer(`${ID}.text`, { fieldRenderer: TextField });
+  }
+};
+
+export const optionsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-kfp:options-command',
+  description: 'Shows the forms for the options of steps and pipelines.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [IMetadataFormProvider, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    forms: IMetadataFormProvider | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('jupyter_kfp');
+    around.tracker = tracker;
     app.commands.addCommand(CommandIDs.options, {
       label: trans.__('Edit Pipeline Options'),
       caption: trans.__('Show the forms for the options of the cell and of the notebook'),
       isEnabled: () => tracker.currentWidget !== null,
       execute: () => {
-        focus.wanted = tracker.activeCell?.model.type === 'code';
+        around.focus = tracker.activeCell?.model.type === 'code';
         app.shell.activateById('jp-property-inspector');
         expand(forms?.get(CELL_FORM) ?? null);
       },
@@ -59,10 +74,10 @@ export const optionsPlugin: JupyterFrontEndPlugin<void> = {
 
 /** Open the section that a form is in; it is drawn anew. */
 function expand(form: Widget | null): void {
-  for (let around = form; around !== null; around = around.parent) {
-    if (around instanceof Collapser) {
-      around.collapsed = true;
-      around.collapsed = false;
+  for (let widget = form; widget !== null; widget = widget.parent) {
+    if (widget instanceof Collapser) {
+      widget.collapsed = true;
+      widget.collapsed = false;
     }
   }
 }
@@ -120,14 +135,14 @@ function TextField(props: FieldProps): JSX.Element {
 }
 
 interface IRoleProps extends FieldProps {
-  tracker: INotebookTracker;
   trans: TranslationBundle;
 }
 
 /** The part of the active cell in the pipeline. Its data are the cell's tags. */
 function RoleField(props: IRoleProps): JSX.Element {
-  const { tracker, trans, idSchema, onChange } = props;
-  const model = tracker.activeCell?.model;
+  const { trans, idSchema, onChange } = props;
+  const notebook = around.tracker?.currentWidget?.content;
+  const model = notebook?.activeCell?.model;
   const tags: string[] = Array.isArray(props.formData) ? props.formData.map(String) : [];
   const header = model ? headerOf(model.sharedModel.getSource()) : null;
   // A first line %%component is no tag: what the form was built with may be older.
@@ -140,12 +155,12 @@ function RoleField(props: IRoleProps): JSX.Element {
   }, [model]);
   const select = React.useRef<HTMLSelectElement>(null);
   React.useEffect(() => {
-    if (focus.wanted) {
-      focus.wanted = false;
+    if (around.focus) {
+      around.focus = false;
       select.current?.focus();
     }
   }, []);
-  if (model?.type !== 'code') {
+  if (notebook === undefined || model?.type !== 'code') {
     return <></>;
   }
   const write = (role: Role, name: string) => {
@@ -162,7 +177,6 @@ function RoleField(props: IRoleProps): JSX.Element {
     type(null);
   };
   const choose = (role: Role) => {
-    const notebook = tracker.currentWidget!.content;
     write(role, role === 'step' ? suggestName(notebook, notebook.activeCellIndex) : '');
   };
   const rename = () => {

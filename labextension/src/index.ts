@@ -14,7 +14,7 @@ import { IRun, State } from './api';
 import { mark } from './badges';
 import { addCommands, CommandIDs, IHost, MENU, report } from './commands';
 import { Following } from './following';
-import { optionsPlugin } from './forms';
+import { fieldsPlugin, optionsPlugin } from './forms';
 import { addRunning, StatusItem, tellEnd } from './frame';
 import { ExecutedNotebooks, isExecuted, openExecuted } from './executed';
 import { PipelinePanel, Tab } from './panel';
@@ -264,4 +264,4 @@ async function openRun(
   }
 }
 
-export default [plugin, optionsPlugin];
+export default [plugin, fieldsPlugin, optionsPlugin];
