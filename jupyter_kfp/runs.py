@@ -15,6 +15,7 @@ from jupyter_kfp.store.records import ArtifactRecord, RunEvent, RunRecord, State
 
 if TYPE_CHECKING:
     from jupyter_kfp.pipeline import Json
+    from jupyter_kfp.store.lineage.model import Lineage
     from jupyter_kfp.store.store import Store
     from jupyter_kfp.views.model import Graph
 
@@ -282,6 +283,10 @@ class Run:
         # Not this object: two who wait at one engine's doorbell take each other's news.
         return run_widget(Run(self.id), ir, states, Run)
 
+    def lineage(self, way: str = "up") -> Lineage:
+        """What all that the run left was made of (``up``), what was made of it (``down``), or ``both``; across runs."""
+        return _lineage(self.id, way)
+
     def graph(self) -> Graph:
         """The graph of the run, with the state of every task."""
         from jupyter_kfp.views.graph import graph_from_ir
@@ -289,6 +294,13 @@ class Run:
         with _opened() as store:
             states = {task.path: task.state.value for task in store.tasks(self.id, groups=True)}
             return graph_from_ir(store.ir(self.id), states)
+
+
+def _lineage(subject: str, way: str) -> Lineage:
+    from jupyter_kfp.store.lineage.model import Way
+
+    with _opened() as store:
+        return store.lineage(subject, Way(way))
 
 
 def _is_remote(record: RunRecord) -> bool:
@@ -431,6 +443,10 @@ class StoredArtifact:
                 f"{self.record.name} is gone: there is no {path}.", "Run the pipeline again."
             )
         return path
+
+    def lineage(self, way: str = "up") -> Lineage:
+        """What it was made of (``up``), what was made of it (``down``), or ``both``; across runs."""
+        return _lineage(f"artifact:{self.record.id}", way)
 
     def load(self, namespace: dict[str, Any] | None = None, *, allow_pickle: bool = False) -> Any:
         """The value itself.

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from jupyter_kfp.engine import ir, reuse, secrets, support
+from jupyter_kfp.engine import emitting, ir, reuse, secrets, support
 from jupyter_kfp.engine.cache import Surroundings
 from jupyter_kfp.engine.containers.choice import open_images
 from jupyter_kfp.engine.context import RunContext
@@ -112,6 +112,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     )
     adopt_orphans()
     with closing(warm), _signals(supervisor.cancel):
+        emitting.start(store, run.id, source_dir)
         recorder.begin_run(process)
         root.check()
         (directory / "workspace").mkdir(parents=True, exist_ok=True)

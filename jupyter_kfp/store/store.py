@@ -234,20 +234,15 @@ class Store:
         with self._database.writing() as session:
             return approvals.approve(session, artifact, by, note)
 
-    def openlineage(
-        self, run_id: str, *, after: int = 0, namespace: str | None = None
-    ) -> Iterator[ol.RunEvent]:
-        """The history of a run as OpenLineage events, from the event after the one with id ``after``.
-
-        Raises MissingPackageError without the extra ``openlineage``.
-        """
+    def openlineage(self, run_id: str, history: Iterable[RunEvent] | None = None) -> Iterator[ol.RunEvent]:
+        """The history of a run, or some of it, as OpenLineage events. Raises MissingPackageError without the extra."""
         run = self.unchecked_run(run_id)
         with self._database.reading() as session:
             origins = reading.origins(session, run.id)
-        tasks = {task.path: task for task in self.tasks(run.id)}
-        told = openlineage.Told(run, tasks, origins)
-        history = self.events(run.id, after=after)
-        return openlineage.events(told, history, namespace=namespace or openlineage.namespace())
+        told = openlineage.Told(run, {task.path: task for task in self.tasks(run.id)}, origins)
+        return openlineage.events(
+            told, self.events(run.id) if history is None else history, namespace=openlineage.namespace()
+        )
 
     def environment(self, sha256: str | None) -> dict[str, Any] | None:
         """What was installed where a step ran, by the hash that its provenance names; None if that is not known."""
