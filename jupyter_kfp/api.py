@@ -157,11 +157,12 @@ class LoadedPipeline:
         if self.analysis is None and self.diagnostics:
             raise DiagnosticsError(self.diagnostics)
         if text is None or (provenance and self.analysis is not None):
-            from jupyter_kfp.compiler import compile_pipeline
+            from jupyter_kfp.compiler.kept import compile_pipeline
+            from jupyter_kfp.store.location import compiled_directory
 
-            pipeline = self.pipeline
+            origin = self._provenance() if provenance else None
             try:
-                text = compile_pipeline(pipeline, provenance=self._provenance() if provenance else None)
+                text = compile_pipeline(self.pipeline, origin, compiled_directory())
             except DiagnosticsError as error:
                 raise DiagnosticsError(self._located(error.diagnostics)) from None
             if not provenance:

@@ -6,6 +6,7 @@
     <home>/runs/<run id>/                     logs and working directories of a run; ``lock`` is its engine's
     <home>/artifacts/<run id>/<task>/<n>/...  artifacts, n being the attempt that made them
     <home>/environments/                      cached environments of steps with packages
+    <home>/compiled/                          what notebooks were last compiled to
 
 ``JUPYTER_KFP_HOME`` replaces ``<home>`` (the Jupyter data directory's ``kfp``), ``JUPYTER_KFP_STORE_URL``
 the database.
@@ -43,3 +44,8 @@ def run_directory(run_id: str) -> Path:
 def artifact_directory(run_id: str) -> Path:
     """Where the artifacts of one run are unless another root was asked for."""
     return home() / "artifacts" / run_id
+
+
+def compiled_directory() -> Path:
+    """Where compiled pipelines are kept, so that the same need not be compiled twice."""
+    return home() / "compiled"
