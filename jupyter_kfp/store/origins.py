@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from jupyter_kfp.store import schema
@@ -44,6 +44,10 @@ def _keep(session: Session, sha256: str, content: dict[str, object]) -> None:
     if session.scalar(select(table.sha256).where(table.sha256 == sha256)) is not None:
         return
     # Another engine may keep the same at this moment.
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     row = {"sha256": sha256, "content": content}
-    session.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # slow to import, and most stores are no such
+
+        session.execute(postgresql.insert(table).values(row).on_conflict_do_nothing())
+    else:
+        session.execute(sqlite.insert(table).values(row).on_conflict_do_nothing())

@@ -130,7 +130,7 @@ def test_wrong_parameters_start_nothing(notebooks: Path, values: dict[str, Any],
         load(notebooks / "good.ipynb").run(**values)
     with pytest.raises(UsageError, match=said):
         jupyter_kfp.run(notebooks / "good.ipynb", **values)
-    assert not (notebooks / "home").exists()
+    assert not (notebooks / "home/store.sqlite").exists()
 
 
 # ---------------------------------------------------------------------- runs
