@@ -59,6 +59,10 @@ def _watch(reader: int, lock: int, run_id: str) -> None:
 
     kill_marked(lambda marks: any(mark.startswith(f"{run_id}/") for mark in marks))
     _remove_containers(run_id)
+    # Whoever wants to hear of failures hears of this one.
+    from jupyter_kfp.observe.start import start
+
+    start(run_id)
 
 
 def _remove_containers(run_id: str) -> None:
