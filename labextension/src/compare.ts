@@ -14,10 +14,11 @@ export async function comparison(
     after: after.run_id
   });
   const made = element('div', 'jp-Kfp-comparison');
-  const names = [found.before, found.after].map(run => `${run.name} (${run.run_id.slice(0, 6)})`);
+  const names = [found.before, found.after].map(run => run.run_id.slice(0, 6));
   const facts = (run: IRun) => [stateWord(run.state, trans), since(run.started_at, run.ended_at)];
   const [first, second] = [facts(found.before), facts(found.after)];
   const rows = [
+    [trans.__('Name'), found.before.name, found.after.name],
     [trans.__('State'), first[0], second[0]],
     [trans.__('Time'), first[1], second[1]]
   ];
@@ -60,6 +61,6 @@ function change(one: IDifference): string {
   if (!one.differs || typeof one.before !== 'number' || typeof one.after !== 'number') {
     return '';
   }
-  const by = Number((one.after - one.before).toPrecision(4));
+  const by = Number((one.after - one.before).toPrecision(6));
   return ` (${by > 0 ? '+' : ''}${by})`;
 }

@@ -19,6 +19,7 @@ CELLS = (
         "mean = float(frame['n'].mean()) * rate\nscores = Metrics()\nscores.log_metric('mean', mean)",
         "step:train",
     ),
+    ("scores", "outputs"),
 )
 
 
@@ -84,7 +85,7 @@ def test_a_user_runs_with_another_parameter_and_compares_the_runs(lab: Lab, page
         box.check()
     page.get_by_role("button", name="Compare", exact=True).click()
     changed = page.locator(".jp-mod-differs")
-    expect(changed).to_have_text(["≠ rate0.50.25 (-0.25)", "≠ train.mean62.2531.125 (-31.12)"])
+    expect(changed).to_have_text(["≠ rate0.50.25 (-0.25)", "≠ train.mean62.2531.125 (-31.125)"])
     expect(page.locator(".jp-Kfp-comparison")).to_contain_text("label")
     shoot("compared")
     lab.open(page, "compared.ipynb")

@@ -137,7 +137,10 @@ async def test_two_runs_are_compared_and_a_failed_one_is_tried_again(
 ) -> None:
     gate = jp_root_dir / "gate"
     path = write(
-        ("rate = 0.5\nkind = 'a'", "parameters"), SCORES, (f"open({str(gate)!r}).close()", "step:check")
+        ("rate = 0.5\nkind = 'a'", "parameters"),
+        SCORES,
+        (f"open({str(gate)!r}).close()", "step:check"),
+        ("scores", "outputs"),
     )
     _, failed = await ask("POST", "runs", {"path": path})
     ended_badly = await ended(ask, failed["run_id"])
