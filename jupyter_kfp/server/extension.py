@@ -10,6 +10,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_kfp.server.context import Context
 from jupyter_kfp.server.handlers import routes
 from jupyter_kfp.server.live import SCHEMA, Live
+from jupyter_kfp.server.metrics import StoreMetrics
 
 _EVENT = Path(__file__).parent / "run_event.yaml"
 
@@ -19,9 +20,10 @@ class PipelineExtension(ExtensionApp):
 
     name = "jupyter_kfp"
     context: Context
+    metrics: StoreMetrics
 
     def initialize_handlers(self) -> None:
-        """Add the routes and register the schema of the events."""
+        """Add the routes and the metrics, and register the schema of the events."""
         server = self.serverapp
         if server is None or server.event_logger is None:
             raise RuntimeError("this extension is loaded by Jupyter Server, not run by itself")
@@ -30,10 +32,13 @@ class PipelineExtension(ExtensionApp):
             events.register_event_schema(_EVENT)
         self.context = Context(server.contents_manager, Live(events))
         self.handlers.extend(routes(self.context))
+        self.metrics = StoreMetrics()
+        self.metrics.register()
 
     async def stop_extension(self) -> None:
-        """End the worker. Runs are processes of their own and go on."""
+        """End the worker and take the metrics away. Runs are processes of their own and go on."""
         self.context.close()
+        self.metrics.unregister()
 
     def initialize_settings(self) -> None:
         """Nothing to add to the server's settings."""
