@@ -23,6 +23,7 @@ from jupyter_kfp.engine.directories import visible_entries
 from jupyter_kfp.engine.installed import installed_packages
 from jupyter_kfp.engine.plan import Component, Container, FinalStatus, Task
 from jupyter_kfp.engine.tree import is_exit_task
+from jupyter_kfp.store import location
 from jupyter_kfp.store.artifacts import local_path
 
 OFF = "JUPYTER_KFP_CACHE"
@@ -128,11 +129,15 @@ def _python() -> list[Any]:
 
 
 def _files(directory: Path, own: Path | None) -> Iterator[list[Any]]:
-    """The files that steps see beside the notebook, each with its name and what tells it from another one."""
+    """The files that steps see beside the notebook, each with its name and what tells it from another one.
+
+    Runs and their store may be kept there, too: they are no data, and reading SQLite's files would break its locks.
+    """
+    places = location.own_paths()
     for entry in visible_entries(directory):
         if own is not None and entry == own:
             continue
-        for file in _inside(entry):
+        for file in _inside(entry, places):
             try:
                 status = file.stat()
                 small = status.st_size <= _SMALL
@@ -142,11 +147,24 @@ def _files(directory: Path, own: Path | None) -> Iterator[list[Any]]:
             yield [file.relative_to(directory).as_posix(), status.st_size, told]
 
 
-def _inside(entry: Path) -> Iterator[Path]:
+def _inside(entry: Path, own: frozenset[Path]) -> Iterator[Path]:
+    """The files in ``entry``, be it a directory or a file, but for those of ``own``."""
+    names_of_own = {path.name for path in own}
+
+    def is_data(path: Path) -> bool:
+        return path.name not in names_of_own or path.resolve() not in own
+
+    if entry.resolve() in own:
+        return
     if not entry.is_dir():
         if entry.is_file():
             yield entry
         return
     for place, folders, names in os.walk(entry):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        yield from (file for file in (Path(place, name) for name in names) if file.is_file())
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name != "__pycache__" and is_data(Path(place, name))
+        )
+        files = (Path(place, name) for name in names)
+        yield from (file for file in files if is_data(file) and file.is_file())

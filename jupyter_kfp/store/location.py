@@ -49,3 +49,15 @@ def artifact_directory(run_id: str) -> Path:
 def compiled_directory() -> Path:
     """Where compiled pipelines are kept, so that the same need not be compiled twice."""
     return home() / "compiled"
+
+
+def own_paths() -> frozenset[Path]:
+    """The home directory and the files of the default database, wherever they are: none of the user's data.
+
+    Nobody but SQLite may open its files: whoever closes one lets go of the locks that this process has on it.
+    """
+    file = store_url().partition("sqlite:///")[2]
+    database = (
+        [f"{Path(file).resolve()}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")] if file else []
+    )
+    return frozenset({home().resolve(), *map(Path, database)})

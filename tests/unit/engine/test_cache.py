@@ -149,6 +149,23 @@ def test_the_files_beside_the_notebook_count(tmp_path: Path) -> None:
     assert now() not in {before, touched}
 
 
+def test_runs_and_their_store_beside_the_notebook_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are they opened: closing SQLite's file lets go of the locks of this process, and another truncates it."""
+    monkeypatch.setenv("JUPYTER_KFP_HOME", str(tmp_path / "results" / "kfp"))
+    monkeypatch.setenv("JUPYTER_KFP_STORE_URL", f"sqlite:///{tmp_path / 'runs.sqlite'}")
+    (tmp_path / "results" / "kfp" / "runs").mkdir(parents=True)
+    (tmp_path / "results" / "data.csv").write_text("1")
+    before = key(surroundings=Surroundings(tmp_path))
+    opened = []
+    monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(self.name) or b"1")
+    for name in ("results/kfp/runs/log.txt", "runs.sqlite", "runs.sqlite-wal", "runs.sqlite-shm"):
+        (tmp_path / name).write_text(name)
+    assert key(surroundings=Surroundings(tmp_path)) == before
+    assert opened == ["data.csv"]
+
+
 def test_among_too_many_files_nothing_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_MOST_FILES", 3)
     for number in range(3):
