@@ -142,6 +142,7 @@ def _taking(*types: str) -> WithJsonSchema:
 Quantity = Annotated[str, BeforeValidator(_quantity), _taking("string", "number")]
 Duration = Annotated[int, BeforeValidator(parse_duration), _taking("string", "integer")]
 Caching = Annotated[bool | int, BeforeValidator(_caching), _taking("string", "boolean", "integer")]
+Switch = Annotated[bool, _taking("string", "boolean")]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Environment = Annotated[dict[str, str], BeforeValidator(_env)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
@@ -315,6 +316,9 @@ class StepOptions(_Model):
     )
     cache_key: str | None = Field(
         None, description="Text that replaces the computed cache key.", examples=["v1"]
+    )
+    pickle: Switch | None = Field(
+        None, description="off: the step fails rather than keep a value as a pickle.", examples=["on"]
     )
     env: Environment = Field({}, description="Environment variables.", examples=["MODE=fast"])
     secret: Secrets = Field(

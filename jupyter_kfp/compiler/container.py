@@ -116,6 +116,8 @@ def environment(options: StepOptions, provenance: Provenance | None) -> dict[str
     # getFingerPrint), so neither of these changes what a result is reused for.
     if options.cache is not None and not isinstance(options.cache, bool):
         variables[names.CACHE_TTL_VARIABLE] = str(options.cache)
+    if options.pickle is False:  # on is no more than that: what the machine forbids stays forbidden
+        variables[names.NO_PICKLE_VARIABLE] = "1"
     if provenance is not None:
         variables[names.PROVENANCE_VARIABLE] = provenance.as_json()
     return variables

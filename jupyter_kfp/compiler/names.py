@@ -13,7 +13,7 @@ from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 
 __all__ = [
     "CACHE_TTL_VARIABLE", "DEFAULT_IMAGE", "EXECUTED_HTML", "EXECUTED_NOTEBOOK", "GROUP_KEY", "KFP_NAME",
-    "PIPELINE_NAME", "PROVENANCE_VARIABLE", "READ_ONLY_ANNOTATION", "RESERVED_OUTPUTS", "RESERVED_VARIABLES", "STATUS",
+    "NO_PICKLE_VARIABLE",     "PIPELINE_NAME", "PROVENANCE_VARIABLE", "READ_ONLY_ANNOTATION", "RESERVED_OUTPUTS", "RESERVED_VARIABLES", "STATUS",
     "STEP_METRICS", "STEP_NOTEBOOK", "port", "ports", "problem", "task_keys", "task_name", "task_names",
 ]  # fmt: skip
 
@@ -31,6 +31,7 @@ STATUS = "status"
 
 PROVENANCE_VARIABLE = "JUPYTER_KFP_PROVENANCE"
 CACHE_TTL_VARIABLE = "JUPYTER_KFP_CACHE_TTL"
+NO_PICKLE_VARIABLE = "JUPYTER_KFP_NO_PICKLE"
 RESERVED_VARIABLES = frozenset({PROVENANCE_VARIABLE, CACHE_TTL_VARIABLE})
 """Environment variables the compiler itself sets. KFP's cache fingerprint leaves the environment out."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, NotebookError, Severity
 from jupyter_kfp.notebook.checks import check_side_channels
 from jupyter_kfp.notebook.kernels import read_foreign
+from jupyter_kfp.notebook.pickles import check_pickles
 from jupyter_kfp.notebook.pitfalls import check_pitfalls
 from jupyter_kfp.notebook.ports import PortBuilder
 from jupyter_kfp.notebook.roles import Reading, assign_roles
@@ -90,6 +91,7 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
         *builder.diagnostics,
         *check_side_channels(reading, flow.imports),
         *check_pitfalls(reading, pipeline),
+        *check_pickles(reading, pipeline),
         *check_secrets(notebook, owners, reading.allow_secret, reading.description),
     }
     order = sorted(

@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
     "K306": Rule(_ERROR, "Read it from the environment and give the step `secret: NAME:KEY=VARIABLE`; if it is none, `#| allow_secret: REASON`."),
     "K309": Rule(_ERROR, "{problem}"),
     "K310": Rule(_ERROR, "Clear the outputs of the cell; if it is none, `#| allow_secret: REASON`."),
+    "K311": Rule(_WARNING, "Make it a list, a dict, an array or a table, or allow it: `#| pickle: on`."),
     "K308": Rule(_WARNING, "Take {name} out of the metrics, or assign it in a step ({name} = {name})."),
     # pitfalls
     "K401": Rule(_WARNING, "Say what the step needs, for instance `#| memory: 16G` and `#| gpu: 1`."),

@@ -40,7 +40,7 @@ _INDEX = ValueType(ParameterType.INTEGER)
 # What code needs to run at all; what the step asks for beyond that is for its own work.
 _SHARED_OPTIONS = (
     "image", "packages", "env", "secret", "configmap", "image_pull_secret", "service_account", "labels", "annotations",
-    "node_selector", "tolerations", "cache",
+    "node_selector", "tolerations", "cache", "pickle",
 )  # fmt: skip
 
 

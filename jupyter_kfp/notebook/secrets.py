@@ -142,8 +142,8 @@ class _Search:
             for number, line in enumerate(self._cells[index].source.split("\n"), start=1):
                 if any(text in line for text in texts):
                     return index, number
-            metadata = str([self._cells[index].metadata, self._cells[index].tags])
-            if any(text in metadata for text in texts):
+            elsewhere = list(_texts([self._cells[index].metadata, list(self._cells[index].tags)]))
+            if any(text in other for text in texts for other in elsewhere):
                 return index, None
         return None, None
 

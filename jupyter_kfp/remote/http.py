@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,8 @@ from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_kfp.errors import UsageError
+from jupyter_kfp.engine.masking import Masker
+from jupyter_kfp.errors import JupyterKfpError, UsageError
 from jupyter_kfp.remote import auth, pages
 from jupyter_kfp.remote.errors import Trouble, UnreachableError
 from jupyter_kfp.remote.profile import Profile
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 API = "/apis/v2beta1"
+# Of what stands in a header, names ("Bearer") are shorter.
+_SHORTEST_SECRET = 8
 _LIMIT = 64 << 20  # no answer of the API is larger; KFP refuses pipelines over 32 MiB
 
 
@@ -156,7 +160,18 @@ class Connection:
         document = _json(answer)
         if answer.status_code == 200 and isinstance(document, dict):
             return document
-        raise pages.unexpected(self.profile, answer, document)
+        raise _without(headers, pages.unexpected(self.profile, answer, document))
+
+
+def _without(headers: Mapping[str, str], error: JupyterKfpError) -> JupyterKfpError:
+    """The error without the credentials that were sent: a server may say them again in its answer."""
+    sent = [headers[name] for name in ("Authorization", "Cookie") if name in headers]
+    masker = Masker(
+        part for text in sent for part in re.split(r"[\s;=]+", text) if len(part) >= _SHORTEST_SECRET
+    )
+    error.message, error.remedy = masker.mask(error.message), masker.mask(error.remedy)
+    error.args = (error.message,)
+    return error
 
 
 def _session() -> requests.Session:

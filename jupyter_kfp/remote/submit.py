@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from contextlib import closing
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kfp.compiler.names import NO_PICKLE_VARIABLE
 from jupyter_kfp.engine import parameters
 from jupyter_kfp.engine.tree import outline
 from jupyter_kfp.errors import UsageError
@@ -98,9 +100,11 @@ def submit(
 
 
 def prepared(given: Package, profile: Profile, *, cache: bool = True) -> Package:
-    """The copy of a pipeline that is sent."""
+    """The copy of a pipeline that is sent. What is forbidden here by ``JUPYTER_KFP_NO_PICKLE=1`` is there, too."""
     if profile.default_image:
         given = package.with_image(given, profile.default_image)
+    if os.environ.get(NO_PICKLE_VARIABLE) == "1":
+        given = package.without_pickles(given)
     return package.with_periods(given, datetime.now(timezone.utc)) if cache else package.without_cache(given)
 
 

@@ -21,7 +21,7 @@ USER = "user"
 """The key of a run's options that names who started it."""
 
 # Pickles, and what holds one: cloudpickle's are also in the pages of Matplotlib's figures.
-_PICKLES = {
+PICKLES = {
     "cloudpickle": "a pickle",
     "bundle": "a pickle",
     "joblib": "a pickle by joblib",
@@ -99,8 +99,8 @@ def code_in(artifact: NewArtifact, path: Path | None = None) -> str | None:
             return _untrusted(path)
         case "path":
             return f"a file that is written to {artifact.metadata.get('path')!r} when it is loaded"
-        case str() if serializer in _PICKLES:
-            return _PICKLES[serializer]
+        case str() if serializer in PICKLES:
+            return PICKLES[serializer]
         case _:
             return f"written by the serializer {serializer!r}, of which nothing is known"
 

@@ -18,6 +18,7 @@ from jupyter_kfp.store import location
 
 # What the compiler names where a step chooses no image (``compiler.names``, which would bring all of the compiler).
 DEFAULT_IMAGE = "python:3.11-slim"
+NO_PICKLE = "JUPYTER_KFP_NO_PICKLE"
 
 
 class ContainerAttempt(Attempt):
@@ -86,6 +87,8 @@ class ContainerAttempt(Attempt):
         variables = {"PYTHONUNBUFFERED": "1", **specs.user_variables(user)}
         if self._context.source is not None:
             variables["JUPYTER_KFP_SOURCE_DIR"] = str(self._context.source)
+        if NO_PICKLE in os.environ:  # what is forbidden here is in a container of here
+            variables[NO_PICKLE] = os.environ[NO_PICKLE]
         return variables | self._own_variables()
 
     def _labels(self) -> dict[str, str]:

@@ -111,6 +111,39 @@ def test_a_token_from_the_environment_and_one_that_was_replaced(
         client.health()
 
 
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_server_that_says_the_token_again_is_not_quoted(
+    status: int, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Echo(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = self.headers.get("Authorization") or self.headers.get("Cookie")
+            body = json.dumps({"code": 7, "message": f"no right for {said}"}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MY_TOKEN", "very-secret-token")
+    try:
+        for auth in ("token", "cookie"):
+            client = connect(
+                endpoint=f"http://127.0.0.1:{server.server_port}", auth=auth, secret_env="MY_TOKEN"
+            )
+            with pytest.raises((ApiError, UnreachableError), match=r"no right for .*\*\*\*\*") as refused:
+                client.run("r")
+            assert "very-secret" not in repr(refused.value.__dict__) + repr(refused.value.args)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_the_service_accounts_token_is_read_again_when_it_has_expired(
     cluster: Cluster, connect: Connect, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ PLACES: dict[str, tuple[dict[str, Any], Place, Any]] = {
         lambda ir: ir.task("train")["cachingOptions"],
         {"enableCache": True, "cacheKey": "v1 'x'"},
     ),
+    "pickle": ({"pickle": "off"}, lambda ir: ir.env("train"), {"JUPYTER_KFP_NO_PICKLE": "1"}),
     "env": ({"env": {"A": "1"}}, lambda ir: ir.container("train")["env"], [{"name": "A", "value": "1"}]),
     "secret": (
         {"secret": [{"name": "s", "key": "k", "env": "E", "optional": True}]},
@@ -224,6 +225,11 @@ def test_caching_on_and_off(cache: bool | None, options: dict[str, bool]) -> Non
     ir = compiled(one_step(cache=cache))
     assert ir.task("train").get("cachingOptions", {}) == options
     assert ir.env("train") == {}
+
+
+@pytest.mark.parametrize("given", [None, True, "on"])
+def test_a_step_that_may_pickle_says_nothing(given: object) -> None:
+    assert compiled(one_step(pickle=given)).env("train") == {}
 
 
 def test_secrets_and_config_maps_both_ways() -> None:
