@@ -25,7 +25,10 @@ export class PipelineTab {
     this._text.setAttribute('role', 'status');
     const stop = button(_trans.__('Stop'), () => _actions.stop());
     this._stop = stop;
-    this._line.append(this._text, stop);
+    this._link.target = '_blank';
+    this._link.rel = 'noopener';
+    this._link.textContent = _trans.__('On the cluster');
+    this._line.append(this._text, this._link, stop);
     this._form = new ParametersForm(_trans, () => _actions.run());
     this._parameters.append(element('summary', '', _trans.__('Parameters')), this._form.node);
     this._parameters.open = true;
@@ -96,6 +99,8 @@ export class PipelineTab {
     delete this._line.dataset.state;
     this._line.hidden = session === null && run === null;
     this._stop.hidden = session === null || run === null || isFinal(run.state);
+    this._link.hidden = !run?.url;
+    this._link.href = run?.url ?? '';
     let text: string;
     if (session?.problem) {
       text = session.problem;
@@ -119,6 +124,7 @@ export class PipelineTab {
 
   private _line = element('div', 'jp-Kfp-status');
   private _text = element('span', '');
+  private _link = element('a', 'jp-Kfp-link');
   private _stop: HTMLButtonElement;
   private _parameters = element('details', 'jp-Kfp-section');
   private _form: ParametersForm;
