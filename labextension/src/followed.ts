@@ -33,7 +33,7 @@ export class Followed {
   /** There is news of a run. */
   heard(runId: string): void {
     if (runId === this._runId) {
-      void this.update();
+      this.update().catch(() => undefined); // the connection is lost; it will be caught up
     }
   }
 
