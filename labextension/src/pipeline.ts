@@ -99,8 +99,10 @@ export class PipelineTab {
     delete this._line.dataset.state;
     this._line.hidden = session === null && run === null;
     this._stop.hidden = session === null || run === null || isFinal(run.state);
-    this._link.hidden = !run?.url;
-    this._link.href = run?.url ?? '';
+    // An address of another kind would be executed here.
+    const url = run?.url && /^https?:/.test(run.url) ? run.url : null;
+    this._link.hidden = url === null;
+    this._link.href = url ?? '';
     let text: string;
     if (session?.problem) {
       text = session.problem;

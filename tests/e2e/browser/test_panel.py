@@ -92,10 +92,24 @@ def test_a_user_runs_with_another_parameter_and_compares_the_runs(lab: Lab, page
     expect(page.get_by_role("textbox", name="rate: float")).to_have_value("0.25")
 
 
-def test_a_user_looks_at_a_table_and_at_its_lineage(lab: Lab, page: Page, shoot: Shoot) -> None:
-    lab.open(page, lab.write(*CELLS, name="tables.ipynb"))
+LOOP = "%%component square --for x in [2, 3]\nprint('square of', x, 'is', x * x)"
+
+
+def test_a_user_looks_at_iterations_a_table_and_its_lineage(lab: Lab, page: Page, shoot: Shoot) -> None:
+    lab.open(page, lab.write(*CELLS, LOOP, name="tables.ipynb"))
     run(page)
     expect(shown(page, "SUCCEEDED")).to_be_visible()
+    drawn(page).filter(has_text="square").click()
+    iterations = page.get_by_role("group", name="2 iterations")
+    iterations.get_by_role("button", name="[1]").click()
+    details = page.get_by_label("Details of the step")
+    details.get_by_text("Log", exact=True).click()
+    expect(details).to_contain_text("square of 3 is 9")
+    shoot("iterations")
+    box = page.locator(".jp-Kfp-drawing [aria-expanded]")
+    expect(box).to_have_attribute("aria-expanded", "true")
+    box.press("Enter")
+    expect(drawn(page).filter(has_text="1 task: for x in [2, 3]")).to_have_attribute("aria-expanded", "false")
     tab(page, "Artifacts")
     listed = page.get_by_role("list", name="Artifacts of")
     listed.get_by_role("button", name="load · frame").first.click()
