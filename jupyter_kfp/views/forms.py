@@ -16,8 +16,9 @@ from pydantic import BaseModel
 
 from jupyter_kfp.options import JOINED, PipelineOptions, StepOptions
 
-# Parts of the form that the labextension draws: the cell's role, and texts that may stand as other JSON.
-_ROLE, _TEXT = "jupyter-kfp:options.role", "jupyter-kfp:options.text"
+# Fields that the labextension draws: the cell's role, and a value as text, which JupyterLab leaves without a label
+# for screen readers, and without a way to show what was written as other JSON.
+_ROLE, _VALUE = "jupyter-kfp:options.role", "jupyter-kfp:options.value"
 _CAPITALS: Final = {
     "cpu": "CPU",
     "gpu": "GPU",
@@ -51,7 +52,7 @@ def _cell_form() -> dict[str, Any]:
     role = {"/tags": {"type": ["string", "array"], "title": "Role"}, "/kfp/after": _AFTER}
     form["metadataSchema"]["properties"] = role | schema
     options["/tags"] = {"customRenderer": _ROLE, "cellTypes": ["code"]}
-    options["/kfp/after"] = {"cellTypes": ["code"]}
+    options["/kfp/after"] = {"customRenderer": _VALUE, "cellTypes": ["code"]}
     return form
 
 
@@ -81,9 +82,7 @@ def _form(
             continue
         key = f"{path}/{option}"
         properties[key] = _field(option, schema)
-        metadata[key] = dict(options)
-        if isinstance(properties[key]["type"], list):
-            metadata[key]["customRenderer"] = _TEXT
+        metadata[key] = {"customRenderer": _VALUE, **options}
         if examples := schema.get("examples"):
             ui[key] = {"ui:placeholder": examples[0]}
     return {

@@ -40,7 +40,7 @@ export const fieldsPlugin: JupyterFrontEndPlugin<void> = {
     registry?.addRenderer(`${ID}.role`, {
       fieldRenderer: props => <RoleField {...props} trans={trans} />
     });
-    registry?.addRenderer(`${ID}.text`, { fieldRenderer: TextField });
+    registry?.addRenderer(`${ID}.value`, { fieldRenderer: ValueField });
   }
 };
 
@@ -110,25 +110,34 @@ export function asText(value: unknown): string {
   return String(value);
 }
 
-/** A text, of several lines where it stands for a list or a mapping. */
-function TextField(props: FieldProps): JSX.Element {
+/** A number, or a text: of several lines where it stands for a list or a mapping. */
+function ValueField(props: FieldProps): JSX.Element {
   const { schema, idSchema, uiSchema, formData, onChange } = props;
   const types = Array.isArray(schema.type) ? schema.type : [schema.type];
+  const isNumber = !types.includes('string');
   const shared = {
     id: idSchema.$id,
     className: 'jp-mod-styled',
     value: asText(formData),
     placeholder: uiSchema?.['ui:placeholder'],
-    onChange: (event: React.ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) =>
-      onChange(event.target.value === '' ? undefined : event.target.value)
+    spellCheck: false,
+    onChange: (event: React.ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => {
+      const text = event.target.value;
+      onChange(text === '' ? undefined : isNumber ? Number(text) : text);
+    }
+  };
+  const number = {
+    type: 'number',
+    min: schema.minimum,
+    step: types.includes('integer') ? 1 : 'any'
   };
   return (
     <div className="jp-Kfp-field">
       <Label id={shared.id} title={schema.title ?? ''} description={schema.description} />
       {types.includes('array') || types.includes('object') ? (
-        <textarea {...shared} rows={2} spellCheck={false} />
+        <textarea {...shared} rows={2} />
       ) : (
-        <input {...shared} type="text" spellCheck={false} />
+        <input {...shared} {...(isNumber ? number : { type: 'text' })} />
       )}
     </div>
   );
