@@ -17,6 +17,7 @@ import click
 
 from jupyter_kfp.cli import (
     diff,
+    doctor,
     export,
     gc,
     image,
@@ -76,5 +77,6 @@ for _command in (
     gc.pin,
     gc.unpin,
     store.store,
+    doctor.doctor,
 ):
     main.add_command(_command)

@@ -81,6 +81,17 @@ class Database:
             time.sleep(wait)
             wait = min(2 * wait, 5)
 
+    def problems(self) -> list[str]:
+        """What is broken in the database itself, in its own words; a server looks after its databases."""
+        if self.path is None:
+            return []
+        with self._translated(), self._connect(self.engine) as connection:
+            told = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
+            broken = [] if told == ["ok"] else told
+            for table, row, other, _key in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+                broken.append(f"row {row} of {table} refers to a row of {other} that is not there")
+            return broken
+
     def compact(self) -> None:
         """Rewrite a SQLite store without the room of deleted rows. Raises StoreError while others use it."""
         with self._translated(), self._connect(self.engine) as connection:
@@ -167,6 +178,11 @@ def place_of(url: URL) -> str:
     """The store's file or, without its password, its URL."""
     path = _sqlite_path(url)
     return str(path) if path is not None else url.render_as_string(hide_password=True)
+
+
+def place_of_url(url: str) -> str:
+    """The same of a URL as it is configured."""
+    return place_of(_parse(url))
 
 
 def explain(url: URL, error: Exception) -> StoreError:
