@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, text, update
 
 from jupyter_kfp.errors import UsageError
+from jupyter_kfp.pipeline import Json
 from jupyter_kfp.store import schema
 from jupyter_kfp.store.lineage import walk
 from jupyter_kfp.store.lineage.approvals import broken
@@ -282,7 +283,7 @@ def test_verifying_reads_what_is_there(store: Store, runs: Runs, tmp_path: Path)
 def test_an_environment_is_kept_once(store: Store) -> None:
     from jupyter_kfp.store.records import NewRun, NewTask, TaskOrigin
 
-    content = {"python": "3.12.1", "distributions": {"numpy": "2.0"}}
+    content: dict[str, Json] = {"python": "3.12.1", "distributions": {"numpy": "2.0"}}
     for run_id in ("one", "two"):
         store.create_run(NewRun(run_id, run_id, "p", "", "/"), [NewTask("a", "a", "a", "c")])
         store.recorder(run_id).end_task(
