@@ -17,18 +17,23 @@ from jupyter_kfp.engine.cache import Surroundings
 from jupyter_kfp.engine.containers.choice import open_images
 from jupyter_kfp.engine.context import RunContext
 from jupyter_kfp.engine.dataflow import Values
-from jupyter_kfp.engine.marks import adopt_orphans
+from jupyter_kfp.engine.marks import adopt_orphans, kill_marked
 from jupyter_kfp.engine.masking import Masker
 from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.engine.runner import Runner
 from jupyter_kfp.engine.supervisor import Cache, Supervisor
+from jupyter_kfp.engine.tree import outline
 from jupyter_kfp.engine.warm.imports import imports_of
 from jupyter_kfp.engine.warm.pool import WarmPool
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store import liveness, location
 from jupyter_kfp.store.artifacts import ArtifactRoot
+from jupyter_kfp.store.database import ConnectionLostError
 from jupyter_kfp.store.records import Failure, RunRecord
 from jupyter_kfp.store.store import Store, open_store
+
+# How often a run is taken up again whose store was away in the middle of a transaction.
+_LIVES = 5
 
 
 def execute(run_id: str, doorbell: int | None = None) -> int:
@@ -43,7 +48,7 @@ def execute(run_id: str, doorbell: int | None = None) -> int:
         print(error, file=sys.stderr)  # noqa: T201 (the engine's log)
         return 1
     try:
-        _execute(store, store.run(run_id), ring)
+        _persistently(store, run_id, ring)
     except JupyterKfpError as error:
         return _give_up(store, run_id, _masker(store, run_id).mask(str(error)))
     except Exception as error:  # noqa: BLE001 (the run must not stay RUNNING, whatever this is)
@@ -55,11 +60,34 @@ def execute(run_id: str, doorbell: int | None = None) -> int:
     return 0
 
 
+def _persistently(store: Store, run_id: str, ring: Callable[[], None]) -> None:
+    """Execute a run; where the connection to the store is lost while something is written, go on with what it has."""
+    for _life in range(_LIVES - 1):
+        try:
+            _execute(store, store.run(run_id), ring)
+        except ConnectionLostError as error:
+            print(error, file=sys.stderr)  # noqa: T201 (the engine's log)
+            why = Failure("The connection to the store was lost while its state was written.")
+        else:
+            return
+        # Steps of which the store may know nothing.
+        kill_marked(lambda marks: any(mark.startswith(f"{run_id}/") for mark in marks))
+        plan = ir.read(store.ir(run_id))
+        if not store.begin_again(run_id, _myself(), {task.path for task in outline(plan, plan.dag)}, why):
+            ring()
+            return
+    _execute(store, store.run(run_id), ring)
+
+
+def _myself() -> liveness.ProcessId:
+    process = liveness.process_id(os.getpid())
+    assert process is not None, "this process exists"
+    return process
+
+
 def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     plan = ir.read(store.ir(run.id))
     recorder = store.recorder(run.id)
-    process = liveness.process_id(os.getpid())
-    assert process is not None, "this process exists"
     directory = location.run_directory(run.id)
     root = ArtifactRoot(run.root, directory / "staging")
     source = run.options.get("source_dir")
@@ -113,7 +141,7 @@ def _execute(store: Store, run: RunRecord, ring: Callable[[], None]) -> None:
     adopt_orphans()
     with closing(warm), _signals(supervisor.cancel):
         emitting.start(store, run.id, source_dir)
-        recorder.begin_run(process)
+        recorder.begin_run(_myself())
         root.check()
         (directory / "workspace").mkdir(parents=True, exist_ok=True)
         warning = support.ignored(plan, runner)

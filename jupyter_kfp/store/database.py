@@ -32,6 +32,10 @@ class StoreError(JupyterKfpError):
     """The run store cannot be used."""
 
 
+class ConnectionLostError(StoreError):
+    """The server of the store is away, or has ended the connection; of a transaction it may have kept all, or nothing."""
+
+
 class Database:
     """One store. Opening it creates or upgrades its schema; safe from several processes at once."""
 
@@ -214,7 +218,7 @@ def explain(url: URL, error: Exception) -> StoreError:
             f"Make its directory writable, or set {HOME_VARIABLE} to one that is.",
         )
     if path is None and isinstance(error, DBAPIError) and _is_away(error):
-        return StoreError(
+        return ConnectionLostError(
             f"The database {place} of the run store cannot be reached, or the connection was lost ({reason}).",
             f"Start it, or correct {URL_VARIABLE}. `jupyter kfp resume RUN` lets a run go on that this has ended.",
         )

@@ -22,6 +22,7 @@ from jupyter_kfp.store.mirror import Mirror
 from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder
 from jupyter_kfp.store.records import (
     ArtifactRecord,
+    Failure,
     FinishedTask,
     NewRun,
     NewTask,
@@ -175,6 +176,23 @@ class Store:
         with self._database.writing() as session:
             run = session.get_one(schema.Run, run_id)
             run.options = {**run.options, name: value}
+
+    def begin_again(
+        self, run_id: str, process: liveness.ProcessId, known: Collection[str], failure: Failure
+    ) -> bool:
+        """The run's own engine begins again, not knowing what it has written last: what ended well stays.
+
+        False: there is nothing to go on with, as the run has ended, or is canceled by this.
+        """
+        with self._database.writing() as session:
+            run = session.get_one(schema.Run, run_id, with_for_update=True)
+            if run.state.is_final:
+                return False
+            lives.abandon(session, run_id, failure)
+            if run.state is State.CANCELED:
+                return False
+            lives.reopen(session, run_id, process, known, failed_too=False)
+            return True
 
     def finished_tasks(self, run_id: str) -> list[FinishedTask]:
         """The tasks of a run that have ended well or failed, with what they made."""

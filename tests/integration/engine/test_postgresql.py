@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_kfp.engine import launch
 from jupyter_kfp.engine.result import document
+from jupyter_kfp.store.database import ConnectionLostError, Database
 from jupyter_kfp.store.records import State
 from jupyter_kfp.store.store import Store, open_store
 from tests.integration.engine.crashing import orphans
+from tests.integration.engine.inline import engines_inline
 from tests.integration.engine.test_ending import eventually
 from tests.postgresql import Server
 from tests.unit.engine.building import pipeline, shell, task
@@ -129,3 +133,60 @@ def test_a_run_outlives_a_restart_of_the_server(store: Store, home: Path, postgr
     assert launch.wait(handle).state is State.SUCCEEDED
     assert set(store.states(handle.id).values()) == {State.SUCCEEDED}
     assert (home / "first").read_text() == (home / "third").read_text() == "once\n"
+
+
+@pytest.mark.parametrize("commit", [1, 2, 3, 4])
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_connection_lost_within_a_transaction_costs_no_finished_task(
+    store: Store,
+    home: Path,
+    postgresql_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    commit: int,
+    is_kept: bool,
+) -> None:
+    """``is_kept``: the server has kept the transaction, and its answer was lost."""
+    text = pipeline(
+        {
+            name: task(shell(f'echo {name} >> "$JUPYTER_KFP_HOME/executed"'), after=after)
+            for name, after in {"a": (), "b": ("a",), "c": ("b",)}.items()
+        }
+    )
+    name = os.environ["JUPYTER_KFP_STORE_URL"].rpartition("/")[2]
+    original, done = Database.writing, 0
+
+    @contextmanager
+    def writing(self: Database) -> Iterator[Any]:
+        nonlocal done
+        done += 1
+        mine = done
+        with original(self) as session:
+            yield session
+            if mine == lost and not is_kept:
+                session.flush()
+                postgresql_server.sql(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                )
+        if mine == lost and is_kept:
+            raise ConnectionLostError("The answer was lost.")
+
+    with engines_inline(monkeypatch):
+        lost = -1
+        monkeypatch.setattr(Database, "writing", writing)
+        spawn = launch._spawn
+
+        def counted(*arguments: Any, **more: Any) -> Any:
+            nonlocal lost
+            lost = done + commit  # of the engine's own
+            return spawn(*arguments, **more)
+
+        monkeypatch.setattr(launch, "_spawn", counted)
+        run = launch.start(text)
+    found = store.run(run.id)
+    assert (found.state, found.interrupted) == (State.SUCCEEDED, False), found.failure
+    assert set(store.states(run.id).values()) == {State.SUCCEEDED}
+    executed = (home / "executed").read_text().split()
+    assert list(dict.fromkeys(executed)) == ["a", "b", "c"]
+    assert len(executed) <= 4, "no more than what was being written is executed again"
+    told = [event.message for event in store.events(run.id) if event.kind == "run"]
+    assert "The connection to the store was lost while its state was written." in told
