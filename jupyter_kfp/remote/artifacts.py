@@ -6,24 +6,33 @@ KFP's API gives neither values nor metadata: those of our own steps are in the n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jupyter_kfp.compiler.names import EXECUTED_NOTEBOOK
-from jupyter_kfp.engine.plan import Component, Dag, Plan, TaskOutput
+from jupyter_kfp.engine.plan import Component, ComponentInput, Constant, Dag, Importer, Plan, TaskOutput
 from jupyter_kfp.remote.leftovers import LOGS, Leftovers, Root
 from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 from jupyter_kfp.store.mirror import SeenRun, SeenTask
 from jupyter_kfp.store.records import Failure, NewArtifact, State
 
 _NOTEBOOK_LIMIT = 64 << 20
+_ITERATIONS = re.compile(r"\[\d+\]")
 
 
 def completed(
-    plan: Plan, seen: SeenRun, root: Root, lefts: Mapping[str, Leftovers], logs: Mapping[str, Sequence[str]]
+    plan: Plan,
+    seen: SeenRun,
+    root: Root,
+    lefts: Mapping[str, Leftovers],
+    logs: Mapping[str, Sequence[str]],
+    parameters: Mapping[str, Any],
 ) -> SeenRun:
     """A run with what its tasks made (``lefts``), and what those that failed printed last (``logs``), by path.
+
+    ``parameters`` are the run's.
 
     Raises ArtifactRootError where it cannot be read.
     """
@@ -32,13 +41,37 @@ def completed(
     tasks: dict[str, SeenTask] = {}
     for task in explained(seen, logs).tasks:
         path, left = task.task.path, lefts.get(task.task.path)
-        if left is not None:
+        imported = _imported(plan, task, parameters)
+        if imported is not None:
+            tasks[path] = imported
+        elif left is not None:
             tasks[path] = _with_outputs(task, plan.components[task.task.component], left, root)
         else:
             reused = tells and task.state is State.SUCCEEDED and bool(task.attempts)
             tasks[path] = replace(task, state=State.CACHED) if reused else task
     _connect(plan, tasks)
     return _with_run_outputs(plan, replace(seen, tasks=tuple(tasks.values())))
+
+
+def _imported(plan: Plan, task: SeenTask, parameters: Mapping[str, Any]) -> SeenTask | None:
+    """An importer's task, with its artifact where the pipeline or a parameter of the run names it; None for others."""
+    component = plan.components[task.task.component]
+    executor = plan.executors.get(component.executor or "")
+    if not isinstance(executor, Importer):
+        return None
+    *around, key = _ITERATIONS.sub("", task.task.path).split(".")
+    dag = _dag(plan, around)
+    source: object = executor.uri
+    if isinstance(source, ComponentInput) and dag is not None:
+        source = dag.tasks[key].parameters.get(source.name)
+    if isinstance(source, ComponentInput) and not around:
+        source = Constant(parameters.get(source.name))
+    uri = source.value if isinstance(source, Constant) else None
+    if not task.state.is_success or not isinstance(uri, str) or not uri:
+        return task
+    port = next(iter(component.output_artifacts), "artifact")
+    name = uri.rstrip("/").rpartition("/")[2] or port
+    return replace(task, artifacts={port: [NewArtifact(name, executor.type.schema_title, uri)]})
 
 
 def explained(seen: SeenRun, logs: Mapping[str, Sequence[str]]) -> SeenRun:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from jupyter_kfp.engine import ir
 from jupyter_kfp.engine.directories import attempt_directory
+from jupyter_kfp.engine.packed import packed_step
+from jupyter_kfp.engine.plan import Container, Importer
+from jupyter_kfp.engine.provenance import code_of, image_of
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import artifacts, logs, nodes, profiles
 from jupyter_kfp.remote.client import Client, connect
@@ -16,13 +19,15 @@ from jupyter_kfp.remote.errors import ApiError
 from jupyter_kfp.remote.leftovers import Leftovers, Root, matched
 from jupyter_kfp.store import location
 from jupyter_kfp.store.artifacts import ArtifactRootError
+from jupyter_kfp.store.lineage.model import IMPORTED
 from jupyter_kfp.store.mirror import TRIED, SeenRun, SeenTask
-from jupyter_kfp.store.records import Failure, RunRecord, State, TaskKind
+from jupyter_kfp.store.records import Failure, RunRecord, State, TaskKind, TaskOrigin
 from jupyter_kfp.store.store import Store, open_store
 from jupyter_kfp.tracking import settings as tracking
 
 if TYPE_CHECKING:
     from jupyter_kfp.engine.plan import Plan
+    from jupyter_kfp.pipeline import Json
     from jupyter_kfp.remote.objects import Run
     from jupyter_kfp.remote.profile import Profile
 
@@ -136,10 +141,13 @@ def _complete(
     texts = logs.fetch(plan, run, seen, client, root, lefts)
     try:
         seen = (
-            artifacts.completed(plan, seen, root, lefts, texts) if root else artifacts.explained(seen, texts)
+            artifacts.completed(plan, seen, root, lefts, texts, record.parameters)
+            if root
+            else artifacts.explained(seen, texts)
         )
     except ArtifactRootError as error:
         why, seen = str(error), artifacts.explained(seen, texts)
+    seen = replace(seen, tasks=tuple(_with_origin(plan, task) for task in seen.tasks))
     if why:
         store.recorder(record.id).note(why, kind="warning")
     failed = [t for t in seen.tasks if t.state is State.FAILED and t.failure and t.task.kind is TaskKind.TASK]
@@ -147,3 +155,18 @@ def _complete(
         words = "; ".join(f"{task.task.path}: {task.failure}" for task in failed)
         seen = replace(seen, failure=Failure(words))
     return seen
+
+
+def _with_origin(plan: Plan, task: SeenTask) -> SeenTask:
+    """A task with what the pipeline says of where its outputs come from: code and image, or that it is an importer's."""
+    component = plan.components[task.task.component]
+    executor = plan.executors.get(component.executor or "")
+    match executor:
+        case Importer():
+            facts: dict[str, Json] = {IMPORTED: True}
+        case Container(image=image):
+            step = packed_step(plan, task.task.path)
+            facts = {**code_of(executor, step, component.cells), **image_of(image)}
+        case _:
+            return task
+    return replace(task, origin=TaskOrigin(facts))

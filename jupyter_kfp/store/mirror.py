@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from jupyter_kfp.store import convert, schema
+from jupyter_kfp.store import convert, origins, schema
 from jupyter_kfp.store.database import Database
-from jupyter_kfp.store.records import Direction, Failure, NewArtifact, NewTask, State, TaskKind
+from jupyter_kfp.store.records import Direction, Failure, NewArtifact, NewTask, State, TaskKind, TaskOrigin
 from jupyter_kfp.store.rows import history, task_row
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
@@ -49,6 +49,7 @@ class SeenTask:
     outputs: Mapping[str, Json] = field(default_factory=dict)
     artifacts: Mapping[str, Sequence[NewArtifact]] = field(default_factory=dict)
     input_artifacts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    origin: TaskOrigin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class Mirror:
         row.state, row.started_at, row.ended_at = seen.state, seen.started_at, seen.ended_at
         row.failure = convert.failure_json(seen.failure)
         self._attempts(session, row, seen)
+        if seen.origin is not None:
+            origins.record(session, self._run_id, row.id, row.path, seen.origin)
         for name, value in seen.inputs.items():
             session.merge(
                 schema.TaskParameter(task_id=row.id, direction=Direction.INPUT, name=name, value=value)
