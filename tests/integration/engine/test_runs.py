@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -316,7 +317,7 @@ def test_a_run_is_followed_from_another_process(home: Path) -> None:
     handle = launch.start(pipeline({"a": task(shell("sleep 0.5"))}))
     code = "import sys; from jupyter_kfp.engine.launch import follow; print([e.state.value for e in follow(sys.argv[1])])"
     done = subprocess.run(
-        [launch.sys.executable, "-c", code, handle.id], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code, handle.id], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == str(["PENDING", "RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"])
     launch.wait(handle)
