@@ -93,7 +93,7 @@ def test_outputs(shown: Look) -> None:
 def test_it_says_what_failed_and_what_comes_next(shown: Look) -> None:
     assert "It failed in cell 5: IndexError" in shown("load").text
     assert "%kfp run --from train" in shown("load").text
-    states = "{'make': 'CACHED', 'for-loop-1.square[0]': 'CACHED', 'for-loop-1.square[1]': 'CACHED', 'train': 'SUCCEEDED'}"
+    states = "{'make': 'CACHED', 'for-loop-2.square[0]': 'CACHED', 'for-loop-2.square[1]': 'CACHED', 'train': 'SUCCEEDED'}"
     assert " ".join("".join(shown("reused").results).split()) == f"({states}, 33.0)"
 
 
