@@ -14,6 +14,9 @@ from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 
 _SHOWN = 60
 
+# What is said of a task and is no option of its step.
+_NO_OPTIONS = frozenset({"code", "inputs", "outputs", "condition", "loop", "parallelism", "runs after"})
+
 
 class Kind(str, Enum):
     """How something changed."""
@@ -159,6 +162,14 @@ def tasks(spec: Spec, platform: Spec, sources: Mapping[str, str]) -> dict[str, d
             yield from walk(component.get("dag") or {}, f"{prefix}{key}.")
 
     return dict(walk(spec["root"].get("dag") or {}, ""))
+
+
+def options(spec: Spec, platform: Spec) -> dict[str, dict[str, Any]]:
+    """The options of the tasks by dotted name: image, resources, retries, caching, and Kubernetes' own."""
+    return {
+        path: {what: value for what, value in said.items() if what not in _NO_OPTIONS}
+        for path, said in tasks(spec, platform, {}).items()
+    }
 
 
 def _task(

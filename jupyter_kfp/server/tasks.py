@@ -92,13 +92,12 @@ def _code(document: Mapping[str, Any]) -> str:
 
 
 def _options(run_id: str, task: str) -> dict[str, Any]:
-    from jupyter_kfp.remote import package
-    from jupyter_kfp.server.options import options
+    from jupyter_kfp.remote import changes, package
     from jupyter_kfp.store.store import open_store
 
     store = open_store()
     try:
-        said = options(*package.specs(store.ir(run_id)))
+        said = changes.options(*package.specs(store.ir(run_id)))
     finally:
         store.close()
     return said.get(_ITERATION.sub("", task), {})

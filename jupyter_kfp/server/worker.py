@@ -53,7 +53,8 @@ def preview(path: str, content: Mapping[str, Any] | None, closed: Collection[str
 
     loaded = load(path, content)
     found = loaded.check()
-    graph, steps = None, []
+    graph: Graph | None = None
+    steps: list[Step] = []
     try:
         graph, steps = _drawable(loaded)
     except DiagnosticsError as error:
@@ -107,8 +108,7 @@ def _picture(graph: Graph, closed: Collection[str] | None) -> Picture:
 def _drawable(loaded: LoadedPipeline) -> tuple[Graph, list[Step]]:
     """The graph, and its tasks with the code of their cells, where they are of a notebook. Raises DiagnosticsError."""
     from jupyter_kfp.notebook.needs import RESERVED
-    from jupyter_kfp.remote import package
-    from jupyter_kfp.server.options import options
+    from jupyter_kfp.remote import changes, package
     from jupyter_kfp.views.graph import graph_from_ir
 
     text = loaded.compile()
@@ -117,7 +117,7 @@ def _drawable(loaded: LoadedPipeline) -> tuple[Graph, list[Step]]:
     spec, platform = package.specs(text)  # parsed once, which takes as long as drawing
     graph = graph_from_ir(spec)
     code = _code(loaded)
-    said = options(spec, platform)
+    said = changes.options(spec, platform)
     steps = [
         Step(
             path=node.id,

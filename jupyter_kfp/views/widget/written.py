@@ -11,9 +11,6 @@ from jupyter_kfp.remote import changes, package
 from jupyter_kfp.views.widget.details import Written
 from jupyter_kfp.views.widget.story import bare
 
-# What is no option of the step, or is shown elsewhere.
-_NO_OPTIONS = frozenset({"code", "inputs", "outputs", "condition", "loop", "parallelism", "runs after"})
-
 
 class Source:
     """A compiled pipeline; it is read when it is asked for a step or the parameters."""
@@ -27,7 +24,7 @@ class Source:
 
     @cached_property
     def _options(self) -> dict[str, dict[str, Any]]:
-        return changes.tasks(self._package, {})
+        return changes.options(self._package.spec, self._package.platform)
 
     @property
     def parameters(self) -> dict[str, ParameterSpec]:
@@ -37,11 +34,7 @@ class Source:
     def step(self, path: str) -> Written:
         """The step at a path, with or without its iterations."""
         packed = packed_step(self._package.plan, path)
-        options = {
-            name: value
-            for name, value in self._options.get(bare(path), {}).items()
-            if name not in _NO_OPTIONS
-        }
+        options = self._options.get(bare(path), {})
         if packed is None:
             return Written(self._command(path), options)
         # Where the header of the cell was, a comment keeps the lines where they are in the notebook.
