@@ -1,16 +1,23 @@
-"""Secrets and ConfigMaps on one machine: environment variables, or a ``.env`` file beside the notebook."""
+"""Secrets and ConfigMaps on one machine: environment variables, or a ``.env`` file beside the notebook.
+
+Secrets may also be in the system's keyring: the key KEY of the secret NAME as the password of the user ``KEY`` for the
+service ``jupyter-kfp/NAME`` (``keyring set jupyter-kfp/NAME KEY``).
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from jupyter_kfp import credentials
 from jupyter_kfp.credentials import allowed as allowing
 from jupyter_kfp.engine.plan import Container, Plan, SecretVariable
 from jupyter_kfp.errors import Diagnostic, Severity, UsageError
+
+_SERVICE = "jupyter-kfp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +36,15 @@ class Values:
                     return values[name]
         return None
 
+    def secret(self, wanted: SecretVariable) -> str | None:
+        """The value of a secret: also of the keyring, where it is nowhere else."""
+        found = self.get(wanted)
+        return _of_keyring(wanted) if found is None else found
+
     def variables(self, container: Container) -> dict[str, str]:
         """The variables a container's secrets and ConfigMaps become; those without a value are left out."""
-        found = ((wanted.variable, self.get(wanted)) for wanted in (*container.secrets, *container.config))
+        found = [(wanted.variable, self.secret(wanted)) for wanted in container.secrets]
+        found += self.config(container).items()
         return {name: value for name, value in found if value is not None}
 
     def config(self, container: Container) -> dict[str, str]:
@@ -42,7 +55,7 @@ class Values:
     def hidden(self, plan: Plan) -> list[str]:
         """The values that no log may show."""
         containers = (executor for executor in plan.executors.values() if isinstance(executor, Container))
-        found = (self.get(wanted) for container in containers for wanted in container.secrets)
+        found = (self.secret(wanted) for container in containers for wanted in container.secrets)
         return [value for value in found if value]
 
 
@@ -56,6 +69,18 @@ def load(directory: Path | None) -> Values:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The file {place} cannot be read ({error}).") from error
     return Values(os.environ, parse(text), place)
+
+
+def _of_keyring(wanted: SecretVariable) -> str | None:
+    if not wanted.source or find_spec("keyring") is None:
+        return None
+    import keyring
+    import keyring.errors
+
+    try:
+        return keyring.get_password(f"{_SERVICE}/{wanted.source}", wanted.key)
+    except keyring.errors.KeyringError:  # there is none on this machine, or it stays locked
+        return None
 
 
 def parse(text: str) -> dict[str, str]:
@@ -111,11 +136,12 @@ def check(plan: Plan, values: Values, parameters: Mapping[str, object] | None = 
         if not isinstance(executor, Container):
             continue
         for wanted in executor.secrets:
-            if wanted.parameter not in not_given and not wanted.optional and values.get(wanted) is None:
+            if wanted.parameter not in not_given and not wanted.optional and values.secret(wanted) is None:
                 secret = f"the secret {wanted.source!r}" if wanted.source else "a secret"
+                kept = f", or `keyring set {_SERVICE}/{wanted.source} {wanted.key}`" if wanted.source else ""
                 where = f" or in {values.place}" if values.place else ""
                 raise UsageError(
                     f"{label.removeprefix('exec-')!r} needs the key {wanted.key!r} of {secret} "
                     f"as {wanted.variable}, which has no value on this machine.",
-                    f"Set {wanted.variable} in the environment{where}.",
+                    f"Set {wanted.variable} in the environment{where}{kept}.",
                 )

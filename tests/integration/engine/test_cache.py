@@ -216,3 +216,30 @@ def test_many_runs_write_and_read_one_entry_at_once(store: Store) -> None:
     assert failures == []
     assert len(store.cached("k", limit=100)) == 30
     assert dataclasses.is_dataclass(store.cached("k")[0])
+
+
+@pytest.mark.parametrize("serializer", ["cloudpickle", "json"])
+def test_pickles_of_another_user_are_not_taken_without_consent(
+    serializer: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever shares the store could have written one that runs code in the steps that read it."""
+    code = (
+        "pathlib.Path(path('data')).write_text('[]')\n"
+        f"note = {{'artifacts': [{{'uri': path('data'), 'metadata': {{'serializer': '{serializer}'}}}}]}}\n"
+        "leave(artifacts={'data': note})"
+    )
+    text = pipeline({"a": task(python(code), outputs={"data": "system.Artifact"}, **ON)})
+    first = engine.run(text)
+    assert engine.run(text).states == {"a": "CACHED"}, "one's own"
+    monkeypatch.setenv("JUPYTER_KFP_NO_PICKLE", "1")
+    assert engine.run(text).states == {"a": "SUCCEEDED" if serializer == "cloudpickle" else "CACHED"}
+    monkeypatch.delenv("JUPYTER_KFP_NO_PICKLE")
+    with engine.store._database.writing() as session:
+        session.execute(update(schema.Run).values(options={"user": "mallory"}))
+    record = engine.store.run(first.id)
+    assert record.options == {"user": "mallory"}
+    assert engine.run(text).states == {"a": "SUCCEEDED" if serializer == "cloudpickle" else "CACHED"}
+    with engine.store._database.writing() as session:
+        session.execute(update(schema.Run).values(options={"user": "mallory"}))
+    monkeypatch.setenv("JUPYTER_KFP_ALLOW_PICKLE", "1")
+    assert engine.run(text).states == {"a": "CACHED"}

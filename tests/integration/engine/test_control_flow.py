@@ -214,6 +214,24 @@ def test_a_loop_that_never_began_still_shows_its_tasks(run: Runner) -> None:
     assert states(told) == {"first": "FAILED", "loop.a": "SKIPPED"}
 
 
+def test_a_pickle_is_not_imported_without_consent(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").write_bytes(b"whatever")
+    spec = yaml.safe_load(text_of("imported"))
+    executors = spec["deploymentSpec"]["executors"]
+    given = {"uri": str(tmp_path / "model")}
+    (importer,) = [executor["importer"] for executor in executors.values() if "importer" in executor]
+    importer["metadata"] = {"serializer": "cloudpickle"}
+    record, told = run(yaml.safe_dump(spec), given)
+    assert record.state is State.FAILED
+    assert f"{tmp_path}/model is a pickle; a step that loads it runs code of whoever made it" in told["error"]
+    assert "JUPYTER_KFP_ALLOW_PICKLE=1" in told["error"]
+    monkeypatch.setenv("JUPYTER_KFP_ALLOW_PICKLE", "1")
+    record, _told = run(yaml.safe_dump(spec), given)
+    assert record.state is State.SUCCEEDED
+
+
 def test_an_artifact_of_this_machine_is_imported(run: Runner, store: Store, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("1,2")
     for uri in (str(tmp_path / "data.csv"), (tmp_path / "data.csv").as_uri()):

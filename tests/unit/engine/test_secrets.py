@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
 
 from jupyter_kfp.api import load
 from jupyter_kfp.engine import ir, secrets
@@ -50,6 +52,35 @@ def test_the_environment_wins_over_the_file_and_the_variable_over_the_key() -> N
     assert values.variables(read) == {"DB_PASSWORD": "from the environment"}
 
 
+class Keys(KeyringBackend):
+    """A keyring with one password, which is none that is found by itself."""
+
+    priority = -1
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return "kept-in-a-keyring" if (service, username) == ("jupyter-kfp/db", "password") else None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise NotImplementedError
+
+    def delete_password(self, service: str, username: str) -> None:
+        raise NotImplementedError
+
+
+def test_the_keyring_has_what_is_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(Keys())
+    try:
+        values = secrets.Values({"SETTING": "blue"})
+        assert values.variables(container(plan())) == {"DB_PASSWORD": "kept-in-a-keyring", "SETTING": "blue"}
+        assert values.hidden(plan()) == ["kept-in-a-keyring"]
+        assert secrets.Values({"DB_PASSWORD": "set"}).hidden(plan()) == ["set"]
+        monkeypatch.delenv("DB_PASSWORD", raising=False)
+        secrets.check(plan(), secrets.load(tmp_path))
+    finally:
+        keyring.set_keyring(before)
+
+
 def test_only_secrets_are_hidden_not_settings() -> None:
     values = secrets.Values({"DB_PASSWORD": "hunter2", "SETTING": "blue"})
     assert values.variables(container(plan())) == {"DB_PASSWORD": "hunter2", "SETTING": "blue"}
@@ -60,7 +91,8 @@ def test_a_secret_without_a_value_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("DB_PASSWORD", raising=False)
     monkeypatch.delenv("password", raising=False)
     with pytest.raises(
-        UsageError, match=r"'a' needs the key 'password' of the secret 'db' .*Set DB_PASSWORD .*\.env"
+        UsageError,
+        match=r"'a' needs the key 'password' of the secret 'db' .*Set DB_PASSWORD .*\.env, or `keyring set jupyter-kfp/db password`",
     ):
         secrets.check(plan(), secrets.load(tmp_path))
     secrets.check(plan(optional=True), secrets.load(tmp_path))
