@@ -151,7 +151,8 @@ class RunsQuery(Request):
 class PictureQuery(Request):
     """Which boxes to draw as one node, separated by commas; by default those of a large pipeline."""
 
-    folded: Annotated[str, Field(max_length=20_000)] | None = None
+    # Names of tasks are such, as KFP's compiler makes them; the whole fits into the line of a request.
+    folded: Annotated[str, Field(max_length=20_000, pattern=r"^[A-Za-z0-9_.,-]*$")] | None = None
 
 
 class ComparisonQuery(Request):
