@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -24,7 +25,9 @@ from typing import IO, Any
 from jupyter_kfp.store.records import AttemptRecord, Failure, State
 
 _LOOK_SECONDS = 0.25
+_LAST_SECONDS = 0.5
 _LONGEST_LINE = 1 << 16
+_AT_ONCE = 1 << 18  # bytes
 # As Python's logging and most others write it: in capitals, near the beginning of a line.
 _LEVEL = re.compile(rb"\b(DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b")
 _LEVELS = {b"WARN": "WARNING", b"FATAL": "CRITICAL"}
@@ -78,15 +81,22 @@ class JsonLog:
                 rest = self._copy(source, rest, target)
                 target.flush()
             if rest:
-                target.write(_step_line(self._ids, rest))
+                target.writelines(_step_lines(self._ids, [rest]))
 
     def _copy(self, source: IO[bytes], rest: bytes, target: IO[str]) -> bytes:
-        """Copy the lines there are; returns the beginning of one that is not complete."""
-        while part := source.readline(_LONGEST_LINE):
-            rest += part
-            if rest.endswith(b"\n") or len(rest) >= _LONGEST_LINE:
-                target.write(_step_line(self._ids, rest))
-                rest = b""
+        """Copy the lines there are; returns the beginning of one that is not complete.
+
+        Once the attempt has ended the run does not wait for all of a long log: `read` finds the rest.
+        """
+        deadline = None
+        while lines := source.readlines(_AT_ONCE):
+            lines[0] = rest + lines[0]
+            rest = b"" if lines[-1].endswith(b"\n") or len(lines[-1]) > _LONGEST_LINE else lines.pop()
+            target.writelines(_step_lines(self._ids, lines))
+            if self._done.is_set():
+                deadline = deadline or time.monotonic() + _LAST_SECONDS
+                if time.monotonic() > deadline:
+                    return b""
         return rest
 
 
@@ -101,9 +111,8 @@ def read(run_id: str, task: str, attempt: AttemptRecord) -> Iterator[dict[str, A
     seen = sum(each["source"] == "step" for each in told)
     ids = {"run_id": run_id, "task": task, "attempt": attempt.number}
     with suppress(FileNotFoundError), Path(attempt.log).open("rb") as source:
-        for number, line in enumerate(source):
-            if number >= seen:
-                yield {**json.loads(_step_line(ids, line)), "time": None}
+        rest = [line for number, line in enumerate(source) if number >= seen]
+        yield from map(json.loads, _step_lines(ids, rest, known=False))
     yield from (each for each in told if each["source"] != "step")
 
 
@@ -114,13 +123,21 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def _step_line(ids: dict[str, Any], line: bytes) -> str:
-    found = _LEVEL.search(line, 0, 100)
-    level = _LEVELS.get(found[1], found[1].decode()) if found else "INFO"
-    return _line(ids, level, "step", line.decode("utf-8", "replace").rstrip("\r\n"))
+def _step_lines(ids: dict[str, Any], lines: list[bytes], *, known: bool = True) -> Iterator[str]:
+    """Lines of a step that were seen now, or (not ``known``) at some time."""
+    seen = json.dumps(_now()) if known else "null"
+    told = json.dumps(ids, ensure_ascii=False)[1:-1]
+    for line in lines:
+        found = _LEVEL.search(line, 0, 100)
+        level = _LEVELS.get(found[1], found[1].decode()) if found else "INFO"
+        message = json.dumps(line.decode("utf-8", "replace").rstrip("\r\n"), ensure_ascii=False)
+        yield f'{{"time": {seen}, "level": "{level}", {told}, "source": "step", "message": {message}}}\n'
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _line(ids: dict[str, Any], level: str, source: str, message: str, **more: object) -> str:
-    time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    told = {"time": time, "level": level, **ids, "source": source, "message": message, **more}
+    told = {"time": _now(), "level": level, **ids, "source": source, "message": message, **more}
     return json.dumps(told, ensure_ascii=False) + "\n"

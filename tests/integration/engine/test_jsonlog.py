@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from jupyter_kfp.cli import main
+from jupyter_kfp.engine import jsonlog
 from jupyter_kfp.engine.jsonlog import path_of
 from jupyter_kfp.runs import Run
 from jupyter_kfp.store.store import Store
@@ -91,3 +92,15 @@ def test_a_log_that_is_not_complete_is_completed_from_the_plain_one(engine: Engi
     log.write_text("".join(json.dumps(line) + "\n" for line in whole))
     cached = engine.run(pipeline({"a": task(shell("echo one; echo two; echo three"), **ON)}))
     assert Run(cached.id)["a"].log_records == whole, "of a cached task, where it was executed"
+
+
+def test_a_run_does_not_wait_for_a_long_log(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonlog, "_LOOK_SECONDS", 600)  # not before the end
+    monkeypatch.setattr(jsonlog, "_LAST_SECONDS", 0.0)
+    monkeypatch.setattr(jsonlog, "_AT_ONCE", 1000)
+    run = engine.run(pipeline({"a": task(shell("seq 20000; printf end"))}))
+    copied = path_of(Path(str(engine.store.task(run.id, "a").log))).read_text().splitlines()
+    assert len(copied) < 15000, "the run has gone on"
+    lines = Run(run.id)["a"].log_records
+    assert [line["message"] for line in lines[:-1]] == [*map(str, range(1, 20001)), "end"]
+    assert lines[-1]["source"] == "engine"
