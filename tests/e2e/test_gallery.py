@@ -17,16 +17,21 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it publishes no types
 import nbformat
 import pytest
+import yaml
+from click.testing import CliRunner
 from nbclient import NotebookClient
 
 import jupyter_kfp
+from jupyter_kfp.cli import main
 from jupyter_kfp.notebook.parameters import read_parameters
 from jupyter_kfp.notebook.roles import assign_roles
 from jupyter_kfp.notebook.source import read_notebook
 from jupyter_kfp.runs import Run
 from jupyter_kfp.views.svg import to_svg
+from tests.e2e.kserve import DVC_FILE, INFERENCE_SERVICE
 from tests.integration.equivalence.case import output_names
 from tests.integration.equivalence.describe import describe
 from tests.integration.equivalence.fast import FastPipeline
@@ -45,12 +50,16 @@ SHOWN = [path for path in ALL if path.parent != LIBRARY or path.stem == "team_li
 
 @dataclass(frozen=True)
 class Case:
-    """A notebook with parameters, what some of its outputs then are, and the steps that do not run."""
+    """A notebook with parameters, what some of its outputs then are, and the steps that do not run.
+
+    ``also`` looks at the run of the pipeline.
+    """
 
     notebook: str
     params: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
+    also: Callable[[Run], None] | None = None
 
     @property
     def path(self) -> Path:
@@ -59,11 +68,45 @@ class Case:
     @property
     def files(self) -> dict[str, str]:
         """What stands beside the notebook."""
-        beside = sorted(LIBRARY.glob("*.ipynb")) if self.path.parent == LIBRARY else []
+        if self.path.parent == NOTEBOOKS:
+            return {}
+        beside = sorted(
+            path for path in self.path.parent.iterdir() if path.is_file() and path.suffix != ".svg"
+        )
         return {path.name: path.read_text("utf-8") for path in beside}
 
     def __str__(self) -> str:
         return ",".join([self.notebook, *(f"{name}={value}" for name, value in self.params.items())])
+
+
+def check_manifest(run: Run) -> None:
+    """The manifest is one that KServe takes, and has the version of the data that the run's record has."""
+    manifest = run.outputs["manifest"]
+    jsonschema.validate(manifest, INFERENCE_SERVICE)
+    told = yaml.safe_load((NOTEBOOKS / "dvc_kserve" / "customers.csv.dvc").read_text("utf-8"))
+    jsonschema.validate(told, DVC_FILE)
+    provenance: Any = run.record.origin.provenance
+    versions = {
+        provenance["dvc"]["customers.csv"]["md5"],
+        run.outputs["data_version"],
+        manifest["metadata"]["annotations"]["dvc/customers.csv"],
+        told["outs"][0]["md5"],
+    }
+    assert len(versions) == 1
+    assert manifest["spec"]["predictor"]["model"]["storageUri"].endswith(versions.pop())
+
+
+def check_audit(run: Run) -> None:
+    """The commands of the notebook's text answer for it."""
+    assert len(run.outputs["losses"]) == 60
+    (row,) = jupyter_kfp.runs.table(["auc", "gap", "losses"], where=["gap < 0.12"], sort=["-auc"])
+    assert (row["auc"], row["losses"]) == (run.outputs["auc"], run.outputs["losses"][-1])
+    for words in (["approve", f"{run.id}:model", "--by", "Ada Lovelace"], ["lineage", "--verify"]):
+        result = CliRunner().invoke(main, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    told = CliRunner().invoke(main, ["lineage", f"{run.id}:model"], catch_exceptions=False).stdout
+    assert run.id in told
+    assert "Ada Lovelace" in told
 
 
 DEFAULTS = [
@@ -83,8 +126,17 @@ DEFAULTS = [
         outputs={"deployed": True, "endpoint": "https://staging.example.org/wine"},
         skipped={"refuse"},
     ),
+    Case("credit_risk", outputs={"verdict": "proposed for approval"}, skipped={"reject"}, also=check_audit),
+    Case("fine_tuning", skipped={"keep"}),
+    Case(
+        "dvc_kserve/dvc_kserve",
+        outputs={"outcome": "ready to deploy: churn with 10% of the traffic"},
+        also=check_manifest,
+    ),
 ]
 OTHERS = [
+    Case("credit_risk", {"largest_gap": 0.001, "epochs": 5}, {"verdict": "rejected"}),
+    Case("fine_tuning", {"gain_needed": 0.9}),
     Case("gate", {"training_images": 200}, {"stage": "staging", "balanced": False}),
     Case(
         "gate", {"training_images": 40, "dry_run": True, "channel": "beta"}, {"stage": "none", "traffic": 0.0}
@@ -225,6 +277,8 @@ def test_run_all_and_pipeline_agree(case: Case, tmp_path: Path, home: Path) -> N
     ended = states(run)
     assert {name for name, state in ended.items() if state == "SKIPPED"} == case.skipped
     assert set(ended.values()) <= {"SUCCEEDED", "SKIPPED"}
+    if case.also is not None:
+        case.also(run)
 
 
 @pytest.mark.parametrize("case", OTHERS, ids=str)
