@@ -104,11 +104,12 @@ def models(
 
     They are named in ``register``, or say so themselves: ``model.metadata["registered_model_name"]``.
     """
+    folders = {record.id: folder for record, folder in _outputs(outputs)}
     for name, value in outputs.items():
         for record in _records(value):
             model = register.get(name) or record.metadata.get("registered_model_name")
             if model:
-                yield record, _folder(name), str(model)
+                yield record, folders[record.id], str(model)
 
 
 def _described(record: RunRecord) -> dict[str, Any]:
@@ -162,12 +163,20 @@ def _metrics(values: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def _outputs(outputs: Mapping[str, Any]) -> Iterator[tuple[ArtifactRecord, str]]:
-    for name, value in outputs.items():
-        yield from ((record, _folder(name)) for record in _records(value))
+    """The files of the results, each with its folder: ``outputs/model``, and of a list ``outputs/models/0/model``."""
+    for output, value in outputs.items():
+        name = _FORBIDDEN.sub("_", output)
+        for number, record in enumerate(_records(value)):
+            if isinstance(value, tuple):
+                yield record, f"outputs/{name}/{number}"
+            else:
+                # MLflow 3 shows nothing in a folder that holds a file of the folder's own name.
+                yield record, "outputs" if basename(record) == name else f"outputs/{name}"
 
 
-def _folder(output: str) -> str:
-    return f"outputs/{_FORBIDDEN.sub('_', output)}"
+def basename(record: ArtifactRecord) -> str:
+    """The name of an artifact's file, or directory."""
+    return record.uri.rstrip("/").rpartition("/")[2]
 
 
 def _records(value: Any) -> list[ArtifactRecord]:

@@ -54,6 +54,7 @@ class _Sync:
         # A server that is away is asked again by whoever called, after longer pauses than a client's.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         from mlflow import MlflowClient
 
         self._store, self._record = store, record
@@ -134,7 +135,7 @@ class _Sync:
             made = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
             if not made:
                 base = self._client.get_run(run_id).info.artifact_uri
-                source = f"{base}/{folder}/{artifact.uri.rpartition('/')[2]}"
+                source = f"{base}/{folder}/{report.basename(artifact)}"
                 tags = {"jupyter_kfp.run_id": self._record.id, "sha256": artifact.sha256 or ""}
                 self._client.create_model_version(name, source, run_id, tags=tags)
 
