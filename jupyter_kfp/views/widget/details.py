@@ -57,9 +57,10 @@ def head(path: str, record: TaskRecord | None) -> str:
     return text + (f": {escape(record.failure.message)}" if record.failure else "")
 
 
-def failed(path: str, error: JupyterKfpError) -> str:
+def failed(path: str, error: Exception) -> str:
     """One line: why nothing can be told of the step."""
-    return f"{head(path, None)}: {escape(str(error))}"
+    what = str(error) if isinstance(error, JupyterKfpError) else repr(error)
+    return f"{head(path, None)}: {escape(what)}"
 
 
 def code(written: Written) -> str:

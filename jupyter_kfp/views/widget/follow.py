@@ -82,3 +82,5 @@ class Follower:
                     self._stopped.wait(pause)
         except JupyterKfpError as error:  # the store is away
             self._on_error(str(error))
+        except Exception as error:  # noqa: BLE001 - nobody hears a thread: what goes wrong is shown
+            self._on_error(repr(error))

@@ -154,9 +154,9 @@ class PipelineWidget(widgets.VBox):
         with self._lock:
             self.canvas.close()
             self.step.close()
-            widgets_ = list(self.children)
             super().close()
-            for child in widgets_:
+            self.layout.close()
+            for child in self.children:
                 _close(child)
 
     def wait(self, timeout: float) -> None:
@@ -187,6 +187,8 @@ class PipelineWidget(widgets.VBox):
                 work()
             except JupyterKfpError as error:
                 self._failed(str(error))
+            except Exception as error:  # noqa: BLE001 - nobody hears a thread: what goes wrong is shown
+                self._failed(repr(error))
 
         Thread(target=guarded, name="widget", daemon=True).start()
 
@@ -216,10 +218,10 @@ class PipelineWidget(widgets.VBox):
             now = progress(self._graph, seen.states)
             self._draw()
             moment = datetime.now(timezone.utc)
-            self._tell(told(seen.record, now, moment), seen.record.state)
             self._advance(seen, now, moment)
             self._buttons()
             self.step.refresh(now.states)
+            self._tell(told(seen.record, now, moment), seen.record.state)
 
     def _advance(self, seen: Seen, now: Progress, moment: datetime) -> None:
         record = seen.record

@@ -204,5 +204,5 @@ _BOX = {
 }  # fmt: skip
 _EDGE = {
     "width": 1.4, "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.9,
-    "edge-distances": "node-position",
+    "edge-distances": "node-position", "z-compound-depth": "bottom",  # under the headlines of boxes
 }  # fmt: skip

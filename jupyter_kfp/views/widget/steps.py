@@ -8,7 +8,6 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store.records import State
 from jupyter_kfp.views.widget import details
 from jupyter_kfp.views.widget.protocols import RunLike
@@ -103,7 +102,7 @@ class StepView(widgets.VBox):
                     details.results(step),
                     details.executed(step),
                 )
-            except JupyterKfpError as error:
+            except Exception as error:  # noqa: BLE001 - nobody hears a thread: what goes wrong is shown
                 self.head.value = details.failed(path, error)
                 return
             if self.path != path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import ipywidgets
@@ -15,7 +16,6 @@ from jupyter_kfp.views.folding import folded
 from jupyter_kfp.views.graph import with_states
 from jupyter_kfp.views.widget.canvas import Canvas
 from jupyter_kfp.views.widget.form import ParameterForm
-from jupyter_kfp.views.widget.story import progress
 from tests.unit.views.helpers import DATA
 from tests.unit.views.test_widget_pure import LOOP
 
@@ -123,5 +123,23 @@ def test_without_the_packages_there_is_the_picture_and_a_line(monkeypatch: pytes
     assert shown._repr_mimebundle_()["image/svg+xml"].startswith("<svg")
 
 
-def test_progress_of_nothing() -> None:
-    assert progress(LOOP, {}).done == 0
+def test_an_exported_notebook_has_the_picture() -> None:
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    class Pipeline:
+        name = "p"
+
+        def compile(self) -> str:
+            return (DATA / "control_flow.yaml").read_text(encoding="utf-8")
+
+    made = widget.pipeline_widget(Pipeline(), print)  # type: ignore[arg-type]  # no more of it is used
+    bundle = made._repr_mimebundle_()
+    made.close()
+    assert set(bundle) == {"text/plain", "image/svg+xml", "application/vnd.jupyter.widget-view+json"}
+    output = new_output("execute_result", bundle)
+    page, _ = HTMLExporter().from_notebook_node(
+        new_notebook(cells=[new_code_cell("preview()", outputs=[output])])
+    )
+    assert base64.b64encode(bundle["image/svg+xml"].encode()).decode() in page
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] not in page
