@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import jupyter_kfp
 from jupyter_kfp.cli import main
 from jupyter_kfp.errors import UsageError
+from jupyter_kfp.pipeline import Json
 from jupyter_kfp.store import schema
 from jupyter_kfp.store.conditions import Condition
 from jupyter_kfp.store.database import Database
@@ -39,7 +40,7 @@ def add(store: Store, number: int, lr: float, **options: object) -> None:
     )
     recorder = store.recorder(run_id)
     with recorder.batch():
-        metrics = {"loss": [3.0, 2.0, lr], "accuracy": 1 - lr, "note": "text"}
+        metrics: dict[str, Json] = {"loss": [3.0, 2.0, lr], "accuracy": 1 - lr, "note": "text"}
         (identifier,) = recorder.end_task(
             "train-model",
             State.SUCCEEDED,
