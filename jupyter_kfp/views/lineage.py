@@ -238,7 +238,7 @@ def _code_lines(answers: Answers, environment: Mapping[str, Any] | None) -> list
     elif made.get("code"):
         lines.append(f"component, SHA-256 {short(str(made['code']))}")
     if made.get("image"):
-        digest = made.get("image_digest") or "digest unknown"
+        digest = made.get("image_digest") or made.get("image_id") or "digest unknown"
         lines.append(f"image {made['image']}, {digest}")
     lines += _environment_line(origin, made, environment)
     return lines

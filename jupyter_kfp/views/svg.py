@@ -167,7 +167,7 @@ class _Drawing:
         corner = number(box.height / 2) if node.kind is NodeKind.ARTIFACT else "8"
         note = (
             f'<circle class="noted" cx="{number(box.right - 8)}" cy="{number(box.y + 8)}" r="3"/>'
-            if node.note
+            if node.note and node.kind is not NodeKind.ARTIFACT
             else ""
         )
         classes = f"node {node.kind.value}" + (f" {node.state}" if node.state else "")
