@@ -131,6 +131,7 @@ DEFAULTS = [
     Case(
         "dvc_kserve/dvc_kserve",
         outputs={"outcome": "ready to deploy: churn with 10% of the traffic"},
+        skipped={"without-describe"},
         also=check_manifest,
     ),
 ]
