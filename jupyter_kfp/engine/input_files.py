@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_kfp.store import dvc
 from jupyter_kfp.store.artifacts import content, local_path
 from jupyter_kfp.store.records import InputFile
 
@@ -30,7 +31,7 @@ def named_files(
     """The files and URLs that are named, each once, as they are now.
 
     ``sources`` is the code of the task's cells; ``beside`` the notebook's directory, from which steps see files. Files of
-    more than 1 GiB, directories, and what is on other machines have no hash.
+    more than 1 GiB, directories, and what is on other machines have no hash. What DVC tracks has its version.
     """
     found: dict[str, InputFile] = {}
     named = [(name, text, True) for name, value in parameters.items() for text in _texts(value)]
@@ -61,14 +62,17 @@ def _file(name: str, text: str, beside: Path | None, *, directories: bool) -> In
         path = Path(os.path.normpath(path))
         if path.is_dir():
             # One that only happens to be called so (`.`, `data`) is not what a word means.
-            return InputFile(name[:255], str(path)) if directories and is_absolute else None
+            if not (directories and is_absolute):
+                return None
+            return InputFile(name[:255], str(path), version=dvc.version(path, compare=False))
         if not path.is_file():
             return None
         size = path.stat().st_size
         held = content(path) if size <= _LARGEST else None
+        version = dvc.version(path, compare=held is not None)
     except (OSError, ValueError):
         return None  # no step can read it either
-    return InputFile(name[:255], str(path), held.sha256 if held else None, size)
+    return InputFile(name[:255], str(path), held.sha256 if held else None, size, version)
 
 
 def _literals(source: str) -> Iterator[str]:

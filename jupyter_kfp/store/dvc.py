@@ -47,18 +47,19 @@ class _Tracked:
         return {name: value for name, value in known.items() if value is not None}
 
 
-def version(path: Path) -> dict[str, Any] | None:
+def version(path: Path, *, compare: bool = True) -> dict[str, Any] | None:
     """The version of a file or directory that DVC tracks, itself or as part of a directory; None if it does not.
 
     ``{"path", "file", "md5", "size", ...}``: what is tracked, the file of DVC's that says so, the hash there (of a
     directory with ``.dir`` behind it), and for imported data ``repo`` and ``rev``. ``modified`` is true where the
-    content is another one by now; it is left out where that cannot be told.
+    content is another one by now; it is left out where that cannot be told, or is not asked for (``compare``: it reads all
+    of the data).
     """
     path = path.absolute()
     for place in (path, *path.parents):
         for found in _beside(place):
             told = found.as_dict()
-            changed = _is_modified(place, found.entry)
+            changed = _is_modified(place, found.entry) if compare else None
             if changed is not None:
                 told["modified"] = changed
             return told

@@ -94,6 +94,8 @@ def check_manifest(run: Run) -> None:
     }
     assert len(versions) == 1
     assert manifest["spec"]["predictor"]["model"]["storageUri"].endswith(versions.pop())
+    seen = CliRunner().invoke(main, ["lineage", f"{run.id}:model", "--json"], catch_exceptions=False).stdout
+    assert told["outs"][0]["md5"] in seen
 
 
 def check_audit(run: Run) -> None:

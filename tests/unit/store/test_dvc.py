@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_kfp.engine.input_files import named_files
 from jupyter_kfp.store.dvc import tracked, version
 
 FILES = {
@@ -49,6 +50,9 @@ def test_a_file(project: Path) -> None:
         "size": 8,
         "modified": False,
     }
+    assert "modified" not in (version(project / "data.csv", compare=False) or {})
+    (file,) = named_files({}, ["pd.read_csv('data.csv')"], project)
+    assert file.version == version(project / "data.csv")
     (project / "data.csv").write_text("a,b\n1,3\n")
     found = version(project / "data.csv")
     assert found is not None
