@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_kfp.api import Run, load
-from jupyter_kfp.compiler.names import CACHE_TTL_VARIABLE
+from jupyter_kfp.compiler.names import CACHE_TTL_VARIABLE, NO_PICKLE_VARIABLE
 from jupyter_kfp.options import PipelineOptions, StepOptions
 from jupyter_kfp.store.records import State
 from jupyter_kfp.store.store import open_store
@@ -25,6 +25,7 @@ HONOURED: dict[str, Any] = {
     "backoff_factor": 1.5,
     "backoff_max": "3s",
     "timeout": "5m",
+    "pickle": "off",
     "env": {"GREETING": "it's $HOME"},
     "secret": [
         {"name": "db", "key": "password", "env": "DB_PASSWORD"},
@@ -70,7 +71,7 @@ tries = "{{tries}}"
 with open(tries, "a") as file:
     file.write("x")
 assert os.path.getsize(tries) > 1, "the first try fails"
-variables = ("GREETING", "MODE", "{CACHE_TTL_VARIABLE}")
+variables = ("GREETING", "MODE", "{CACHE_TTL_VARIABLE}", "{NO_PICKLE_VARIABLE}")
 seen = {{{{name: os.environ[name] for name in variables}}}}
 password_length: int = len(os.environ["DB_PASSWORD"])
 """
@@ -140,7 +141,8 @@ def test_a_step_with_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run = load(path).run()
     assert run.state is State.SUCCEEDED, run.error
     # Honoured: env, secrets of .env, ConfigMaps of the environment, outputs, and the retries with their waits.
-    assert run.outputs["seen"] == {"GREETING": "it's $HOME", "MODE": "fast", CACHE_TTL_VARIABLE: "86400"}
+    from_options = {CACHE_TTL_VARIABLE: "86400", NO_PICKLE_VARIABLE: "1"}
+    assert run.outputs["seen"] == {"GREETING": "it's $HOME", "MODE": "fast", **from_options}
     assert run.outputs["password_length"] == len("hunter2 of file")
     tried = attempts(run, "everything")
     assert [attempt.state for attempt in tried] == [State.FAILED, State.SUCCEEDED]
