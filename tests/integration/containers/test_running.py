@@ -106,6 +106,7 @@ def finished(podman: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         store = open_store()
         tasks: dict[str, Any] = {found.path: found for found in store.tasks(record.id)}
         tasks[""] = (record, [event for event in store.events(record.id) if event.kind == "warning"])
+        tasks["origins"] = store.origins(record.id)
         store.close()
         yield tasks
         assert not containers_of(connect(), record.id), "every container is removed"
@@ -136,6 +137,15 @@ def test_artifacts_are_at_the_same_paths_and_the_users_own(finished: dict[str, T
     assert path.read_text() == "content\n", "what a step wrote to its input is not there"
     assert path.stat().st_uid == os.getuid()
     assert str(path) in log(made)
+
+
+def test_the_image_of_a_step_is_recorded(finished: dict[str, Any]) -> None:
+    inspected = connect().client().inspect_image(BASE)
+    facts = finished["origins"]["speaks"].facts
+    assert (facts["image"], facts["image_id"]) == (BASE, inspected["Id"])
+    digests = [name.partition("@")[2] for name in inspected.get("RepoDigests") or ()]
+    assert facts.get("image_digest") in (digests or [None])
+    assert "image_id" not in finished["origins"]["no-image"].facts
 
 
 def test_inputs_cannot_be_changed(finished: dict[str, TaskRecord]) -> None:
