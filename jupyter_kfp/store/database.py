@@ -1,4 +1,4 @@
-"""The connection to the store: where it is opened, migrated, and where its errors get words."""
+"""The database of the store: opened, migrated, read and written in transactions."""
 
 from __future__ import annotations
 
@@ -7,45 +7,47 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from jupyter_kfp.errors import JupyterKfpError
-from jupyter_kfp.store.location import HOME_VARIABLE, URL_VARIABLE
+from jupyter_kfp.store.connecting import (
+    BUSY_SECONDS,
+    ConnectionLostError,
+    StoreError,
+    explain,
+    make_engine,
+    parse,
+    place_of,
+    place_of_url,
+    sqlite_path,
+)
+from jupyter_kfp.store.location import HOME_VARIABLE
 from jupyter_kfp.store.lock import file_lock
+
+__all__ = [
+    "AWAY_SECONDS", "BUSY_SECONDS", "HEAD", "ConnectionLostError", "Database", "StoreError", "place_of_url", "version_of",
+]  # fmt: skip
 
 # The newest migration. Kept here so that opening a store that is up to date need not import Alembic.
 HEAD: Final = "0004"
-BUSY_SECONDS: Final = 30
 # How long a server that was there may be away, as while it restarts. Between two transactions a run waits for it.
 AWAY_SECONDS: Final = 60
-# The statements' SQL, for all stores that this process opens; there are some dozens of them.
-_COMPILED: dict[Any, Any] = {}
 _MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-class StoreError(JupyterKfpError):
-    """The run store cannot be used."""
-
-
-class ConnectionLostError(StoreError):
-    """The server of the store is away, or has ended the connection; of a transaction it may have kept all, or nothing."""
 
 
 class Database:
     """One store. Opening it creates or upgrades its schema; safe from several processes at once."""
 
     def __init__(self, url: str) -> None:
-        self.url = _parse(url)
-        self.path = _sqlite_path(self.url)
+        self.url = parse(url)
+        self.path = sqlite_path(self.url)
         with self._translated():
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.engine = _engine(self.url)
+            self.engine = make_engine(self.url)
             try:
                 self._migrate()
             except BaseException:
@@ -178,125 +180,13 @@ class Database:
             raise explain(self.url, error) from error
 
 
-def place_of(url: URL) -> str:
-    """The store's file or, without its password, its URL."""
-    path = _sqlite_path(url)
-    return str(path) if path is not None else url.render_as_string(hide_password=True)
-
-
-def place_of_url(url: str) -> str:
-    """The same of a URL as it is configured."""
-    return place_of(_parse(url))
-
-
-def explain(url: URL, error: Exception) -> StoreError:
-    """The store's error in one sentence with a remedy."""
-    path, place = _sqlite_path(url), place_of(url)
-    reason = " ".join(str(getattr(error, "orig", None) or error).split())
-    lowered = reason.lower()
-    if "not a database" in lowered or "malformed" in lowered:
-        return StoreError(
-            f"The run store {place} is damaged ({reason}).",
-            "Move that file away to start with an empty store; the files of earlier runs stay.",
-        )
-    if "disk is full" in lowered or "no space left" in lowered:
-        return StoreError(
-            f"The disk that holds the run store {place} is full.",
-            f"Free space there, or set {HOME_VARIABLE} to a directory on another disk.",
-        )
-    if "database is locked" in lowered:
-        return StoreError(
-            f"The run store {place} has been locked by another process for {BUSY_SECONDS} seconds.",
-            "End the process that holds it (for instance an open database browser) and try again.",
-        )
-    if path is not None and (
-        isinstance(error, OSError)
-        or any(word in lowered for word in ("unable to open", "readonly", "i/o error"))
-    ):
-        return StoreError(
-            f"The run store {place} cannot be written ({reason}).",
-            f"Make its directory writable, or set {HOME_VARIABLE} to one that is.",
-        )
-    if path is None and isinstance(error, DBAPIError) and _is_away(error):
-        return ConnectionLostError(
-            f"The database {place} of the run store cannot be reached, or the connection was lost ({reason}).",
-            f"Start it, or correct {URL_VARIABLE}. `jupyter kfp resume RUN` lets a run go on that this has ended.",
-        )
-    return StoreError(
-        f"The run store {place} cannot be used ({reason}).",
-        f"Check the database and {URL_VARIABLE}.",
-    )
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError) as error:
-        shown = url if "@" not in url else f"...@{url.rpartition('@')[2]}"  # no password in a message
-        raise StoreError(
-            f"{shown!r} is not the URL of a database: {error}.",
-            f"Set {URL_VARIABLE} to one such as sqlite:////path/file or postgresql+psycopg://user@host/name.",
-        ) from error
-    return parsed
-
-
-def _sqlite_path(url: URL) -> Path | None:
-    """The file of a SQLite store; None for other databases."""
-    if url.get_backend_name() != "sqlite":
-        return None
-    if not url.database or url.database == ":memory:":
-        raise StoreError(
-            "The run store cannot be in memory: the engine is a process of its own and must see it.",
-            f"Set {URL_VARIABLE} to sqlite:////path/of/a/file.",
-        )
-    return Path(url.database.removeprefix("file:").partition("?")[0])
-
-
-def _is_away(error: DBAPIError) -> bool:
-    """Whether there was no connection, or is none any more."""
-    return error.connection_invalidated or "connection" in str(error.orig).lower()
-
-
-def _engine(url: URL) -> Engine:
-    is_server = url.get_backend_name() != "sqlite"
-    try:
-        # The ping finds connections that the server has closed since they were last used.
-        engine = create_engine(url, pool_pre_ping=is_server)
-    except ImportError as error:
-        raise StoreError(
-            f"The driver of {url.drivername} is missing ({error}).",
-            "Install it, for PostgreSQL with: pip install 'jupyter-kfp[postgresql]'.",
-        ) from error
-    if not is_server:
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine.execution_options(compiled_cache=_COMPILED)
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # None: SQLAlchemy says BEGIN itself (below), not the driver at the first write.
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    connection.execute("PRAGMA foreign_keys=ON")
-    # With WAL, NORMAL survives the death of any process; only power loss may undo the last commits.
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once if somebody wrote in between;
-    # one that starts as a writer waits its turn.
-    write = connection.get_execution_options().get("jupyter_kfp_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
 def version_of(url: str) -> str | None:
     """The migration a store is at, without changing it; None for one that is empty or not there."""
-    parsed = _parse(url)
-    path = _sqlite_path(parsed)
+    parsed = parse(url)
+    path = sqlite_path(parsed)
     if path is not None and not path.exists():
         return None
-    engine = _engine(parsed)
+    engine = make_engine(parsed)
     try:
         return _version(engine)
     except (SQLAlchemyError, sqlite3.Error) as error:

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
-from jupyter_kfp.store import database, schema
+from jupyter_kfp.store import connecting, database, schema
 from jupyter_kfp.store.database import Database, StoreError
 from jupyter_kfp.store.records import NewRun
 from jupyter_kfp.store.store import open_store
@@ -127,7 +127,7 @@ def test_a_store_of_a_newer_version_is_left_alone(url: str) -> None:
 
 def test_a_locked_store_says_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Database(url).close()
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(connecting, "BUSY_SECONDS", 0)
     holder = sqlite3.connect(path_of(url), isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     opened = open_store(url)
