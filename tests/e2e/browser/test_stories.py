@@ -7,9 +7,23 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser.conftest import PATIENCE, Lab
+from tests.e2e.browser.conftest import PATIENCE, Lab, drawn, shown
 
-Shoot = Callable[[str], Path]
+Shoot = Callable[..., Path]
+
+
+def test_a_new_user_runs_the_quickstart_with_one_click(lab: Lab, page: Page, shoot: Shoot) -> None:
+    lab.open(page, "quickstart.ipynb")
+    expect(drawn(page)).to_have_count(6)
+    page.get_by_role("button", name="Run Pipeline").click()
+    expect(drawn(page, "SUCCEEDED")).not_to_have_count(0)
+    expect(drawn(page, "RUNNING")).not_to_have_count(
+        0
+    )  # one of the five that are left, whichever it is by now
+    shoot("running", picture="lab-running")
+    expect(drawn(page, "SUCCEEDED")).to_have_count(6)
+    expect(shown(page, "SUCCEEDED")).to_be_visible()
+    shoot("done")
 
 
 def test_a_broken_cell_is_a_problem_to_jump_to(lab: Lab, page: Page, shoot: Shoot) -> None:
