@@ -255,8 +255,8 @@ def _ended(store: Store, run_id: str) -> bool:
     record = store.unchecked_run(run_id)
     if liveness.is_alive(record):
         return record.state.is_final
-    store.recorder(run_id).abandon(_last_words(run_id))
-    return True
+    store.recorder(run_id).abandon(_last_words(run_id), if_dead=True)
+    return store.unchecked_run(run_id).state.is_final
 
 
 def _last_words(run_id: str) -> Failure:

@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from jupyter_kfp.errors import UsageError
-from jupyter_kfp.store import convert, schema
+from jupyter_kfp.store import convert, liveness, schema
 from jupyter_kfp.store.liveness import ProcessId
 from jupyter_kfp.store.records import Failure, State, TaskKind, Tries
 from jupyter_kfp.store.rows import history
@@ -25,10 +25,10 @@ _AGAIN = {
 }
 
 
-def abandon(session: Session, run_id: str, failure: Failure) -> None:
+def abandon(session: Session, run_id: str, failure: Failure, *, if_dead: bool = False) -> None:
     """No engine executes the run: see `RunRecorder.abandon`."""
     run = session.get_one(schema.Run, run_id, with_for_update=True)
-    if run.state.is_final:
+    if run.state.is_final or (if_dead and liveness.is_alive(convert.run_record(run))):
         return
     canceled = run.cancel_requested_at is not None
     state, why = (State.CANCELED, None) if canceled else (State.FAILED, failure)

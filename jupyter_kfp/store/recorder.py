@@ -124,13 +124,14 @@ class RunRecorder:
         with self._writing() as session:
             self._update_run(session, cancel_requested_at=now())
 
-    def abandon(self, failure: Failure = ENGINE_DIED) -> None:
+    def abandon(self, failure: Failure = ENGINE_DIED, *, if_dead: bool = False) -> None:
         """No engine executes the run. It and its running tasks are FAILED, or CANCELED if that was asked for.
 
-        Tasks that had not begun are CANCELED. Does nothing to a run that has ended.
+        Tasks that had not begun are CANCELED. Does nothing to a run that has ended, nor (``if_dead``) to one that another
+        engine has gone on with since it was looked at.
         """
         with self._writing() as session:
-            lives.abandon(session, self._run_id, failure)
+            lives.abandon(session, self._run_id, failure, if_dead=if_dead)
 
     def add_tasks(
         self, tasks: Iterable[NewTask], state: State = State.PENDING, *, failure: Failure | None = None

@@ -13,10 +13,6 @@ from sqlalchemy.orm import Session, undefer
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import convert, liveness, lives, schema
 from jupyter_kfp.store.database import Database, StoreError
-from jupyter_kfp.store.lineage import approvals, audit, openlineage, reading, verify
-from jupyter_kfp.store.lineage.approvals import Approval
-from jupyter_kfp.store.lineage.audit import Answers
-from jupyter_kfp.store.lineage.model import Lineage, Way
 from jupyter_kfp.store.location import store_url
 from jupyter_kfp.store.mirror import Mirror
 from jupyter_kfp.store.recorder import ENGINE_DIED, RunRecorder
@@ -30,6 +26,7 @@ from jupyter_kfp.store.records import (
     RunRecord,
     State,
     TaskKind,
+    TaskOrigin,
     TaskRecord,
     Tries,
 )
@@ -41,6 +38,9 @@ if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run
     from openlineage.client import event_v2 as ol
 
     from jupyter_kfp.pipeline import Json
+    from jupyter_kfp.store.lineage.approvals import Approval
+    from jupyter_kfp.store.lineage.audit import Answers
+    from jupyter_kfp.store.lineage.model import Lineage, Way
 
 
 def open_store(url: str | None = None) -> Store:
@@ -227,13 +227,23 @@ class Store:
         """What writes down a run that a cluster executes."""
         return Mirror(self._database, run_id)
 
-    def lineage(self, subject: str, way: Way = Way.UP) -> Lineage:
-        """What a run, a step or an artifact was made of, or what was made of it: see `reading.lineage`."""
+    # Of lineage nothing is imported before somebody asks: that would be 20 ms of every engine's start.
+
+    def lineage(self, subject: str, way: Way | str = "up") -> Lineage:
+        """What a run, a step or an artifact was made of, or what was made of it: see `reading.lineage`.
+
+        ``way`` is "up", "down" or "both".
+        """
+        from jupyter_kfp.store.lineage import reading
+        from jupyter_kfp.store.lineage.model import Way
+
         with self._database.reading() as session:
-            return reading.lineage(session, subject, way)
+            return reading.lineage(session, subject, Way(way))
 
     def audit(self, found: Lineage) -> list[Answers]:
         """The auditor's five questions, answered for the models (or else artifacts) an upstream lineage is of."""
+        from jupyter_kfp.store.lineage import approvals, audit, reading
+
         artifacts = audit.audited(found)
         with self._database.reading() as session:
             known = approvals.approvals(session, {each.sha256 for each in artifacts if each.sha256})
@@ -246,6 +256,8 @@ class Store:
         Raises UsageError where ``subject`` (see `lineage`) is not exactly one artifact, where its content is not known,
         or is not what was recorded.
         """
+        from jupyter_kfp.store.lineage import approvals, reading, verify
+
         with self._database.reading() as session:
             artifact = reading.one_artifact(session, subject)
         verify.check_approvable(artifact, by)
@@ -254,13 +266,20 @@ class Store:
 
     def openlineage(self, run_id: str, history: Iterable[RunEvent] | None = None) -> Iterator[ol.RunEvent]:
         """The history of a run, or some of it, as OpenLineage events. Raises MissingPackageError without the extra."""
+        from jupyter_kfp.store.lineage import openlineage
+
         run = self.unchecked_run(run_id)
-        with self._database.reading() as session:
-            origins = reading.origins(session, run.id)
-        told = openlineage.Told(run, {task.path: task for task in self.tasks(run.id)}, origins)
+        told = openlineage.Told(run, {task.path: task for task in self.tasks(run.id)}, self.origins(run.id))
         return openlineage.events(
             told, self.events(run.id) if history is None else history, namespace=openlineage.namespace()
         )
+
+    def origins(self, run_id: str) -> dict[str, TaskOrigin]:
+        """What the outputs of the tasks of a run come from, by path; tasks of which nothing is known are left out."""
+        from jupyter_kfp.store.lineage import reading
+
+        with self._database.reading() as session:
+            return reading.origins(session, run_id)
 
     def environment(self, sha256: str | None) -> dict[str, Any] | None:
         """What was installed where a step ran, by the hash that its provenance names; None if that is not known."""
@@ -270,6 +289,8 @@ class Store:
 
     def approvals(self) -> list[Approval]:
         """All approvals in their order."""
+        from jupyter_kfp.store.lineage import approvals
+
         with self._database.reading() as session:
             return approvals.approvals(session)
 
@@ -292,7 +313,7 @@ class Store:
         if liveness.is_alive(record):
             return record
         try:
-            self.recorder(record.id).abandon()
+            self.recorder(record.id).abandon(if_dead=True)
             return self.unchecked_run(record.id)
         except StoreError:  # a full disk killed the engine, perhaps; what can be read is still shown
             return replace(record, state=State.FAILED, failure=ENGINE_DIED)

@@ -128,3 +128,14 @@ def test_a_result_that_is_used_again_is_shared(store: Store, run: RunRecord) -> 
     assert [entry.path for entry in store.cached("k")] == ["a"], "what is cached is no entry of its own"
     recorder.begin_again("b")
     assert (store.task(run.id, "b").state, store.task(run.id, "b").output_parameters) == (State.PENDING, {})
+
+
+def test_a_run_that_another_engine_has_gone_on_with_is_not_given_up(store: Store, run: RunRecord) -> None:
+    """Whoever looked at it before that, and found its engine dead, comes too late."""
+    recorder = store.recorder(run.id)
+    recorder.begin_run(myself())
+    recorder.abandon(if_dead=True)
+    assert store.run(run.id).state is State.RUNNING
+    recorder.begin_run(liveness.ProcessId(myself().host, 2**22 + 1, 1.0))
+    recorder.abandon(if_dead=True)
+    assert store.unchecked_run(run.id).state is State.FAILED
