@@ -64,7 +64,11 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
             "--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "kept")]  # fmt: skip
     with (home / "log").open("wb") as log:
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        environment = {
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
         started = subprocess.Popen(
             argv, cwd=home, stdout=log, stderr=log, env=environment, start_new_session=True
         )
@@ -124,6 +128,9 @@ def test_a_run_of_this_machine(
         found["url"]
         == run.as_dict()["mlflow"]
         == f"{mlflow_server}/#/experiments/{found['experiment_id']}/runs/{found['run_id']}"
+    )
+    assert (
+        f"MLflow: {found['url']}" in CliRunner().invoke(main, ["show", run.id], catch_exceptions=False).stdout
     )
     there = client.get_run(found["run_id"])
     assert client.get_experiment(found["experiment_id"]).name == "nb"
