@@ -56,10 +56,10 @@ class ParameterForm(widgets.GridBox):
                 texts[name] = field.value
         return parameters.validate(self._specs, given | parameters.from_texts(self._specs, texts))
 
-    def lock(self, *, locked: bool) -> None:
-        """Let nobody edit the fields, or let them again."""
+    def lock(self) -> None:
+        """Let nobody edit the fields."""
         for field in self._fields.values():
-            field.disabled = locked
+            field.disabled = True
 
 
 def _may_be_empty(spec: ParameterSpec) -> bool:

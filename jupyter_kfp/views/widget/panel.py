@@ -56,6 +56,8 @@ class PipelineWidget(widgets.VBox):
         self._closed = first_look(self._graph)
         self._seen: Seen | None = None
         self._follower: Follower | None = None
+        self._followed: RunLike | None = None
+        self._is_closed = False
         self._source = Source(ir)
         self._make_widgets()
         super().__init__(self._children(), layout=widgets.Layout(width="100%"))
@@ -72,6 +74,8 @@ class PipelineWidget(widgets.VBox):
         self.parameters = ParameterForm(
             self._source.parameters, self.run.record.parameters if self.run is not None else None
         )
+        if self._pipeline is None:
+            self.parameters.lock()  # they are those of the run
         self.submission = SubmitForm() if self._pipeline is not None else None
         self.run_button = _button("Run here", "play", "Run the pipeline on this machine", self.start)
         self.submit_button = _button(
@@ -152,6 +156,7 @@ class PipelineWidget(widgets.VBox):
         if self._follower is not None:
             self._follower.stop()
         with self._lock:
+            self._is_closed = True
             self.canvas.close()
             self.step.close()
             super().close()
@@ -201,6 +206,7 @@ class PipelineWidget(widgets.VBox):
     def _follow(self, run: RunLike) -> None:
         if self._follower is not None:
             self._follower.stop()
+        self._followed = run
         self.step.show_run(run)
         if self._seen is None or not self._seen.record.state.is_final:
             self._follower = Follower(run, self._refresh, self._failed).start()
@@ -212,8 +218,8 @@ class PipelineWidget(widgets.VBox):
 
     def _refresh(self, seen: Seen) -> None:
         with self._lock:
-            if self.run is None or seen.record.id != self.run.id:
-                return  # another run is shown by now
+            if self._is_closed or self.run is None or seen.record.id != self.run.id:
+                return  # nothing, or another run, is shown by now
             self._seen = seen
             now = progress(self._graph, seen.states)
             self._draw()
@@ -238,7 +244,7 @@ class PipelineWidget(widgets.VBox):
         self.stop_button.disabled = not going or asked
 
     def _tell(self, text: str, state: State | None) -> None:
-        stale = self.run.stale if self.run is not None else None
+        stale = self._followed.stale if self._followed is not None else None
         url = self.run.url if self.run is not None and state is not None else None
         colour = LOOKS[state.value].light[0] if state else "inherit"
         mark = f"{LOOKS[state.value].symbol} " if state else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import time
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -10,7 +12,9 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from jupyter_kfp.engine.plan import ParameterKind, ParameterSpec
-from jupyter_kfp.errors import UsageError
+from jupyter_kfp.errors import JupyterKfpError, UsageError
+from jupyter_kfp.remote.profile import make
+from jupyter_kfp.remote.submit import Options, Submission
 from jupyter_kfp.views import widget
 from jupyter_kfp.views.folding import folded
 from jupyter_kfp.views.graph import with_states
@@ -97,6 +101,75 @@ def test_states_change_the_elements_and_closed_boxes_exchange_the_graph() -> Non
     assert canvas.children != (before,)
     assert set(canvas.labels) == {"load", "loop", "report"}
     canvas.close()
+
+
+class Submitting:
+    """A pipeline that keeps what it is told to submit."""
+
+    name = "p"
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[dict[str, Any], Options]] = []
+        self.error: JupyterKfpError | None = None
+
+    def compile(self) -> str:
+        return (DATA / "control_flow.yaml").read_text(encoding="utf-8")
+
+    def submit(self, parameters: dict[str, Any], options: Options) -> Submission:
+        if self.error is not None:
+            raise self.error
+        self.sent.append((parameters, options))
+        return Submission("r1", "the name", "https://there/runs/r1", "prod", "tests", followed=False)
+
+
+def until(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_submitting_takes_profile_experiment_name_and_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = {name: make(name, endpoint=f"https://{name}.example") for name in ("prod", "test")}
+    monkeypatch.setattr("jupyter_kfp.remote.profiles.load", lambda: profiles)
+    monkeypatch.setattr("jupyter_kfp.remote.profiles.find", lambda: profiles["prod"])
+    pipeline = Submitting()
+    shown = widget.pipeline_widget(pipeline, print)  # type: ignore[arg-type]  # no more of it is used
+    form = shown.submission
+    assert form.profile.options == (("prod (default)", "prod"), ("test", "test"))
+    form.profile.value, form.experiment.value, form.title.value, form.cache.value = "test", " e ", "n", False
+    shown.submit_button.click()
+    until(lambda: "https://there/runs/r1" in shown._headline.value)
+    assert pipeline.sent == [
+        (shown.parameters.values(), Options(profile="test", experiment="e", name="n", cache=False))
+    ]
+    assert not shown.run_button.disabled
+    form.experiment.value = form.title.value = ""
+    pipeline.error = UsageError("There is <no> cluster.", "Add one.")
+    shown.submit_button.click()
+    until(lambda: "There is &lt;no&gt; cluster." in shown._headline.value)
+    assert not shown.submit_button.disabled
+    shown.close()
+
+
+def test_boxes_close_and_open_and_steps_show_their_code_before_a_run() -> None:
+    shown = widget.pipeline_widget(Submitting(), print)  # type: ignore[arg-type]  # no more of it is used
+    all_ = set(shown.canvas.labels)
+    boxes = {group.id for group in shown.graph.groups}
+    shown.close_button.click()
+    assert set(shown.canvas.labels) < all_
+    shown.open_button.click()
+    assert set(shown.canvas.labels) == all_
+    box = next(iter(boxes))
+    shown._clicked(box)
+    assert box in shown.canvas.labels
+    assert set(shown.canvas.labels) != all_
+    node = shown.graph.nodes[0].id
+    shown._clicked(node)
+    until(lambda: "has not run yet" in shown.step.pages["Log"].value)
+    assert shown.step.path == node
+    assert shown.step.pages["Code"].value
+    shown.close()
 
 
 def test_closing_a_canvas_closes_all_of_it() -> None:
