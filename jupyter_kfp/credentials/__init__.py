@@ -15,7 +15,10 @@ from typing import Any
 
 from jupyter_kfp.credentials.kinds import FORMS
 
-__all__ = ["Credential", "find", "find_value"]
+__all__ = ["CODE", "Credential", "find", "find_value"]
+
+CODE = "K306"
+"""The code of the diagnostic about one. Whatever shows it does not show the line."""
 
 # A line without any of this needs no closer look: words that name credentials, or a long run of characters.
 _HINTS = ("pass", "pwd", "secret", "key", "contrase", "putty", "://", "bearer")

@@ -116,7 +116,7 @@ def in_clear(plan: Plan) -> tuple[Diagnostic, ...]:
     found = ((what, name, credentials.find_value(name, value)) for what, name, value in places)
     return tuple(
         Diagnostic(
-            "K306",
+            credentials.CODE,
             Severity.ERROR,
             f"{what} seems to hold a secret ({one.kind}), readable for all.",
             f"Give it by a secret; if it is none, set {allowing.VARIABLE}='{name}=the reason why'.",

@@ -16,7 +16,7 @@ from jupyter_kfp.notebook.pickles import check_pickles
 from jupyter_kfp.notebook.pitfalls import check_pitfalls
 from jupyter_kfp.notebook.ports import PortBuilder
 from jupyter_kfp.notebook.roles import Reading, assign_roles
-from jupyter_kfp.notebook.secrets import Owner, check_secrets
+from jupyter_kfp.notebook.secrets import Owner, check_secrets, discreet
 from jupyter_kfp.notebook.source import Notebook, parse_notebook, read_notebook
 from jupyter_kfp.notebook.spellings import Findings, cell_metadata
 from jupyter_kfp.notebook.structure import Structure
@@ -95,7 +95,7 @@ def _analyze(notebook: Notebook, above: tuple[Path, ...]) -> Analysis:
         *check_secrets(notebook, owners, reading.allow_secret, reading.description),
     }
     order = sorted(
-        found, key=lambda d: (d.cell if d.cell is not None else -1, d.line or 0, d.code, d.message)
+        discreet(found), key=lambda d: (d.cell if d.cell is not None else -1, d.line or 0, d.code, d.message)
     )
     return Analysis(reading, pipeline, tuple(notebook.located(diagnostic) for diagnostic in order))
 

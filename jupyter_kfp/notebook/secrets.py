@@ -8,12 +8,13 @@ with detect-secrets' mark ``pragma: allowlist secret``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from jupyter_kfp.credentials import Credential, find, find_value
+from jupyter_kfp.credentials import CODE, Credential, find, find_value
 from jupyter_kfp.credentials import allowed as allowing
 from jupyter_kfp.errors import Diagnostic, UsageError
 from jupyter_kfp.notebook.codes import diagnostic
@@ -24,6 +25,7 @@ from jupyter_kfp.options import StepOptions
 ALLOW = "allow_secrets"
 """The key of the notebook's ``kfp`` metadata."""
 
+_QUOTED = re.compile(r"(['\"]).*\1")
 # They name what is kept elsewhere.
 _NAMES_ONLY = frozenset({"secret", "configmap", "image_pull_secret"})
 
@@ -54,7 +56,15 @@ def check_secrets(
         if not any(cell in allowed for cell in owner.cells):
             yield from search.options(owner)
     for found in search.new(find(description)):
-        yield diagnostic("K306", f"the pipeline's description seems to hold a secret ({found.kind}).")
+        yield diagnostic(CODE, f"the pipeline's description seems to hold a secret ({found.kind}).")
+
+
+def discreet(found: Collection[Diagnostic]) -> Iterator[Diagnostic]:
+    """The findings, with none that quotes something of a line on which there seems to be a secret."""
+    places = {(each.cell, each.line) for each in found if each.code == CODE}
+    for each in found:
+        is_about_it = each.code == CODE or (each.cell, each.line) not in places
+        yield each if is_about_it else replace(each, message=_QUOTED.sub("'****'", each.message))
 
 
 def _reasons(notebook: Notebook) -> dict[str, str]:
@@ -94,7 +104,7 @@ class _Search:
         for found in self.new(chain(find(code), find(header, names=False))):
             self._places.add((cell.index, found.line))
             yield diagnostic(
-                "K306",
+                CODE,
                 f"this line seems to hold a secret ({found.kind}); it would be readable in the pipeline.",
                 cell=cell.index,
                 line=found.line,
@@ -128,7 +138,7 @@ class _Search:
                 if cell is None or line is None or (cell, line) not in self._places:
                     what = f"`{option}`{f' {name}' if name else ''}"
                     yield diagnostic(
-                        "K306",
+                        CODE,
                         f"the option {what} seems to hold a secret ({found.kind}); it would be readable in the pipeline.",
                         cell=cell,
                         line=line,

@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jupyter_kfp.credentials import CODE
 from jupyter_kfp.errors import Diagnostic, Severity
 from jupyter_kfp.views.states import LOOKS, checked, symbol
 from jupyter_kfp.views.values import brief, counted, duration, elapsed, get, moment
@@ -94,13 +95,15 @@ def run_view(run: Mapping[str, Any], *, ascii_only: bool = False, tasks: bool = 
     """One run with its tasks, outputs and failures: the document that `run --json` prints, as text.
 
     ``{"run_id", "state", "outputs": {name: value or artifact}, "tasks": [{"name", "path", "state",
-    "attempts", "started_at", "ended_at", "outputs", "error"}], "error"}``. ``tasks``: False leaves out the
+    "attempts", "started_at", "ended_at", "outputs", "error"}], "error", "mlflow": its page there}``. ``tasks``: False leaves out the
     tasks and why they failed, for a reader who has just seen that.
     """
     run_id, all_tasks = str(get(run, "run_id", "id")), run.get("tasks") or []
     head = Text.assemble(("Run ", "bold"), (run_id, "bold"), "  ")
     head.append_text(state_text(run["state"], ascii_only=ascii_only))
     parts: list[RenderableType] = [head]
+    if run.get("mlflow"):
+        parts.append(Text.assemble(("MLflow: ", "cyan"), str(run["mlflow"])))
     if all_tasks and tasks:
         parts += ["", _tasks(all_tasks, ascii_only=ascii_only)]
     if run.get("outputs"):
@@ -174,9 +177,11 @@ def diagnostics_view(
 ) -> RenderableType:
     """Diagnostics, each with the line it is about and its remedy, and how many there are.
 
-    ``sources`` are the notebook's cells (source text) by 0-based index; without them no line is shown.
+    ``sources`` are the notebook's cells (source text) by 0-based index; without them no line is shown. Nor is one that
+    seems to hold a secret, whatever else is said of it: this is printed where logs are kept.
     """
     found = list(diagnostics)
+    secret = {(each.cell, each.line) for each in found if each.code == CODE}
     if not found:
         return Text("No problems found.", "green")
     lines: list[RenderableType] = []
@@ -188,7 +193,8 @@ def diagnostics_view(
         head.append(f"{diagnostic.severity.value} {diagnostic.code}", style)
         head.append(f": {diagnostic.message}")
         lines.append(head)
-        lines += _source_line(diagnostic, sources)
+        if (diagnostic.cell, diagnostic.line) not in secret:
+            lines += _source_line(diagnostic, sources)
         if diagnostic.remedy:
             lines.append(Text.assemble(("    help: ", "cyan"), diagnostic.remedy))
     errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in found)

@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError
 from jupyter_kfp.notebook import Analysis, analyze_file
+from jupyter_kfp.views.tables import diagnostics_view, plain
 from tests.planted import credentials
 from tests.unit.notebook.writing import analysis_of, codes
 
@@ -179,3 +180,20 @@ def test_a_baseline_beside_the_notebook(tmp_path: Path) -> None:
 def test_a_secret_that_is_given_is_none(tmp_path: Path) -> None:
     source = "%%component a --secret creds:password=DB_PASSWORD\n#| secret: ['api:key=API_KEY']\nimport os\npassword = os.environ['DB_PASSWORD']"
     assert found(analyzed(tmp_path, cell(source))) == []
+
+
+def test_no_other_finding_of_the_line_quotes_it() -> None:
+    text = f"# %% parameters\nn: int = '{TOKEN}'\n# %%\n%%component a --env {TOKEN} --memory {TOKEN}\nx = n"
+    analysis = analysis_of(text)
+    assert {"K302", "K306", "K102"} <= set(codes(analysis))
+    assert [str(d) for d in analysis.diagnostics if TOKEN in str(d)] == []
+
+
+def test_no_line_with_one_is_shown() -> None:
+    source = f"x = undefined + '{TOKEN}'\ny = undefined"
+    analysis = analysis_of(f"# %% step:a\n{source}")
+    shown = plain(diagnostics_view(analysis.diagnostics, [source]))
+    assert "K201" in shown
+    assert "K306" in shown
+    assert TOKEN not in shown
+    assert "y = undefined" not in shown or "x = undefined" not in shown
