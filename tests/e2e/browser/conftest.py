@@ -165,7 +165,8 @@ def shoot(page: Page, request: pytest.FixtureRequest) -> Callable[..., Path]:
             directory.mkdir(parents=True, exist_ok=True)
             # Screens have few colours; with a palette of them a file is a third as large.
             with Image.open(file) as image:
-                image.convert("RGB").quantize(128).save(directory / f"{picture}.png", optimize=True)
+                few = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+                few.save(directory / f"{picture}.png", optimize=True)
         return file
 
     return take

@@ -17,9 +17,8 @@ def test_a_new_user_runs_the_quickstart_with_one_click(lab: Lab, page: Page, sho
     expect(drawn(page)).to_have_count(6)
     page.get_by_role("button", name="Run Pipeline").click()
     expect(drawn(page, "SUCCEEDED")).not_to_have_count(0)
-    expect(drawn(page, "RUNNING")).not_to_have_count(
-        0
-    )  # one of the five that are left, whichever it is by now
+    # One of the five that are left, whichever it is by now.
+    expect(drawn(page, "RUNNING")).not_to_have_count(0)
     shoot("running", picture="lab-running")
     expect(drawn(page, "SUCCEEDED")).to_have_count(6)
     expect(shown(page, "SUCCEEDED")).to_be_visible()
