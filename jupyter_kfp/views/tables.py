@@ -15,7 +15,6 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jupyter_kfp.credentials import CODE
 from jupyter_kfp.errors import Diagnostic, Severity
 from jupyter_kfp.views.states import LOOKS, checked, symbol
 from jupyter_kfp.views.values import brief, counted, duration, elapsed, get, moment
@@ -180,6 +179,8 @@ def diagnostics_view(
     ``sources`` are the notebook's cells (source text) by 0-based index; without them no line is shown. Nor is one that
     seems to hold a secret, whatever else is said of it: this is printed where logs are kept.
     """
+    from jupyter_kfp.credentials import CODE
+
     found = list(diagnostics)
     secret = {(each.cell, each.line) for each in found if each.code == CODE}
     if not found:
