@@ -31,9 +31,9 @@ def wanted(tracking_uri: str | None = None) -> dict[str, Any]:
     uri = tracking_uri or os.environ.get(TRACKING_URI)
     if not uri:
         return {}
-    if urlsplit(uri).password:
+    if urlsplit(uri).username or urlsplit(uri).password:
         raise UsageError(
-            "A password must not stand in MLflow's tracking URI: it would be kept with the run.",
+            "No name or password must stand in MLflow's tracking URI: it would be kept with the run.",
             "Give it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
         )
     chosen = {"tracking_uri": uri, "experiment": os.environ.get(EXPERIMENT), "register": registered()}
