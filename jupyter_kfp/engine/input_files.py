@@ -35,8 +35,8 @@ def named_files(
     """
     found: dict[str, InputFile] = {}
     named = [(name, text, True) for name, value in parameters.items() for text in _texts(value)]
-    named += [(text, text, False) for source in sources for text in _literals(source)]
-    for name, text, is_parameter in named:
+    literals = dict.fromkeys(text for source in sources for text in _literals(source))
+    for name, text, is_parameter in [*named, *((text, text, False) for text in literals)]:
         file = _file(name, text, beside, directories=is_parameter)
         if file is not None and len(found) < _MOST:
             found.setdefault(file.uri, file)

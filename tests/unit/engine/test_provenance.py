@@ -151,3 +151,13 @@ def test_the_file_beside_the_notebook_is_found(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "openlineage.yml").rename(tmp_path / "sub" / "mine.yml")
     found = emitting.settings(tmp_path, {"OPENLINEAGE_CONFIG": "sub/mine.yml"})
     assert found == {"OPENLINEAGE_CONFIG": str(tmp_path / "sub" / "mine.yml")}
+
+
+def test_a_file_that_dvc_tracks_has_its_version(beside: Path) -> None:
+    md5 = hashlib.md5(b"a", usedforsecurity=False).hexdigest()
+    (beside / "data.csv.dvc").write_text(
+        f"outs:\n- md5: {md5}\n  size: 1\n  path: data.csv\n", encoding="utf-8"
+    )
+    tracked, other = named_files({"x": "data.csv", "y": "out.csv"}, [], beside)
+    assert tracked.version is not None
+    assert (tracked.version["md5"], tracked.version["file"], other.version) == (md5, "data.csv.dvc", None)
