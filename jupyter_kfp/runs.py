@@ -297,10 +297,8 @@ class Run:
 
 
 def _lineage(subject: str, way: str) -> Lineage:
-    from jupyter_kfp.store.lineage.model import Way
-
     with _opened() as store:
-        return store.lineage(subject, Way(way))
+        return store.lineage(subject, way)
 
 
 def _is_remote(record: RunRecord) -> bool:

@@ -42,13 +42,12 @@ def lineage(
     SUBJECT is RUN, RUN/STEP, RUN:NAME (an artifact), an artifact's number or URI, or the path of a file, which is
     found by what it holds. With --verify it may be left out.
     """
-    from jupyter_kfp.store.lineage.model import Way
     from jupyter_kfp.store.store import open_store
 
     if subject is None and not verify:
         raise UsageError("Say whose lineage to show.", "`jupyter kfp runs` lists the runs.")
     with closing(open_store()) as store:
-        found = store.lineage(_seen(store, subject), Way(way)) if subject is not None else None
+        found = store.lineage(_seen(store, subject), way) if subject is not None else None
         if verify:
             _verify(store, found, as_json=as_json or form == "json")
             return

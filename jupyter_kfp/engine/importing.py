@@ -22,9 +22,8 @@ from jupyter_kfp.engine.plan import ComponentInput, Importer
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store import dvc, loading
 from jupyter_kfp.store.artifacts import content, local_copy, local_path
-from jupyter_kfp.store.lineage.model import IMPORTED
 from jupyter_kfp.store.lock import file_lock
-from jupyter_kfp.store.records import NewArtifact, State
+from jupyter_kfp.store.records import IMPORTED, NewArtifact, State
 
 _READY = "ready"
 

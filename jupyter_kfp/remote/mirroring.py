@@ -19,9 +19,8 @@ from jupyter_kfp.remote.errors import ApiError
 from jupyter_kfp.remote.leftovers import Leftovers, Root, matched
 from jupyter_kfp.store import location
 from jupyter_kfp.store.artifacts import ArtifactRootError
-from jupyter_kfp.store.lineage.model import IMPORTED
 from jupyter_kfp.store.mirror import TRIED, SeenRun, SeenTask
-from jupyter_kfp.store.records import Failure, RunRecord, State, TaskKind, TaskOrigin
+from jupyter_kfp.store.records import IMPORTED, Failure, RunRecord, State, TaskKind, TaskOrigin
 from jupyter_kfp.store.store import Store, open_store
 from jupyter_kfp.tracking import settings as tracking
 

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
 
+IMPORTED = "imported"
+"""The key in a task's provenance that says it took an artifact that was there already."""
+
 
 class State(str, Enum):
     """The states of runs and tasks, as Kubeflow Pipelines names them."""

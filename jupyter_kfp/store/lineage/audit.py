@@ -8,7 +8,6 @@ from typing import Any
 
 from jupyter_kfp.store.lineage.approvals import Approval
 from jupyter_kfp.store.lineage.model import (
-    IMPORTED,
     ArtifactNode,
     Edge,
     FileNode,
@@ -17,6 +16,7 @@ from jupyter_kfp.store.lineage.model import (
     RunFacts,
     TaskNode,
 )
+from jupyter_kfp.store.records import IMPORTED
 
 _MODEL, _DATASET = "system.Model", "system.Dataset"
 # What every notebook step leaves beside what it was asked for.

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no reader of runs needs
     from jupyter_kfp.pipeline import Json
 
-IMPORTED = "imported"
-"""The key in a task's provenance that says it took an artifact that was there already."""
-
 
 class Way(str, Enum):
     """Which way to look from the subject."""

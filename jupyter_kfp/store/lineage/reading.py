@@ -14,8 +14,8 @@ from jupyter_kfp.store import schema
 from jupyter_kfp.store.artifacts import content, local_path
 from jupyter_kfp.store.convert import portions
 from jupyter_kfp.store.lineage import walk
-from jupyter_kfp.store.lineage.model import IMPORTED, ArtifactNode, FileNode, Lineage, RunFacts, TaskNode, Way
-from jupyter_kfp.store.records import Direction, InputFile, State, TaskKind, TaskOrigin
+from jupyter_kfp.store.lineage.model import ArtifactNode, FileNode, Lineage, RunFacts, TaskNode, Way
+from jupyter_kfp.store.records import IMPORTED, Direction, InputFile, State, TaskKind, TaskOrigin
 
 # What has more is a run's id, and more than PostgreSQL takes for a number.
 _DIGITS = 10
