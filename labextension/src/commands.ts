@@ -1,10 +1,8 @@
 // What the menu, the palette and the keyboard do.
 import { Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
-import { INotebookTracker } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { ask, IProfiles, IRun, ISchedule, ISubmitted, RequestError } from './api';
-import { areSteps, canConvert, convert } from './convert';
 import { Tab } from './panel';
 import { askForSchedule } from './schedules';
 import { Session } from './session';
@@ -38,7 +36,6 @@ export interface IRunSettings {
 }
 
 export interface IHost {
-  tracker: INotebookTracker;
   current(): Session | null;
   /** Show a tab of the panel; `focus`: go on there with the keyboard. */
   reveal(tab: Tab, focus?: boolean): void;
@@ -53,13 +50,7 @@ export function addCommands(
 ): void {
   const work = new Work(host, trans);
   const any = () => host.current() !== null;
-  const add = (
-    id: string,
-    label: string | (() => string),
-    caption: string,
-    execute: () => unknown,
-    enabled = any
-  ) =>
+  const add = (id: string, label: string, caption: string, execute: () => unknown, enabled = any) =>
     commands.addCommand(id, {
       label,
       caption,
@@ -103,14 +94,6 @@ export function addCommands(
     trans.__('End the run of this notebook'),
     () => work.guarded(session => work.stop(session)),
     () => host.current()?.isRunning ?? false
-  );
-  add(
-    CommandIDs.toggleStep,
-    () =>
-      areSteps(host.tracker) ? trans.__('Make Cell Plain') : trans.__('Make Cell a Pipeline Step…'),
-    trans.__('Make the selected cells a step of the pipeline, or plain again'),
-    () => convert(host.tracker, trans).catch(error => report(error, host)),
-    () => canConvert(host.tracker)
   );
 }
 

@@ -1,34 +1,67 @@
 // Makes plain cells steps, and steps plain cells.
+import { JupyterFrontEnd } from '@jupyterlab/application';
 import { InputDialog } from '@jupyterlab/apputils';
 import { Cell, ICellModel } from '@jupyterlab/cells';
 import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { CommandIDs } from './commands';
 import { isName, makePlain, NAME, roleOf, setRole, suggestName } from './roles';
 
-/** The code cells that are selected, or the active one. */
-function chosen(notebook: Notebook | undefined): Cell<ICellModel>[] {
-  return (notebook?.widgets ?? []).filter(
-    cell => notebook?.isSelectedOrActive(cell) && cell.model.type === 'code'
-  );
+type Cells = readonly Cell<ICellModel>[];
+
+/** Add the command. In the menu of a cell, whose arguments say so, it is about that cell. */
+export function addConvert(
+  app: JupyterFrontEnd,
+  tracker: INotebookTracker,
+  fail: (error: unknown) => void,
+  trans: TranslationBundle
+): void {
+  const found = (args: { clicked?: unknown }) => {
+    const isCell = (node: HTMLElement) => node.classList.contains('jp-Cell');
+    return chosen(
+      tracker.currentWidget?.content,
+      args.clicked ? app.contextMenuHitTest(isCell) : undefined
+    );
+  };
+  app.commands.addCommand(CommandIDs.toggleStep, {
+    label: args =>
+      areSteps(found(args)) ? trans.__('Make Cell Plain') : trans.__('Make Cell a Pipeline Step…'),
+    caption: trans.__('Make the selected cells a step of the pipeline, or plain again'),
+    isEnabled: args => found(args).length > 0,
+    execute: args => convert(tracker.currentWidget?.content, found(args), trans).catch(fail),
+    describedBy: {
+      args: {
+        type: 'object',
+        properties: {
+          clicked: { type: 'boolean', description: 'The cell whose menu is open is meant.' }
+        }
+      }
+    }
+  });
 }
 
-/** Whether the chosen cells are steps, which the command would make plain. */
-export function areSteps(tracker: INotebookTracker): boolean {
-  return chosen(tracker.currentWidget?.content).some(cell => roleOf(cell.model).role === 'step');
+/** The code cells that are meant: the clicked one, unless it is selected; else those that are selected. */
+function chosen(notebook: Notebook | undefined, clicked: HTMLElement | undefined): Cells {
+  const cells = notebook?.widgets ?? [];
+  const other = cells.find(cell => cell.node === clicked && !notebook?.isSelectedOrActive(cell));
+  const meant = other ? [other] : cells.filter(cell => notebook?.isSelectedOrActive(cell));
+  return meant.filter(cell => cell.model.type === 'code');
 }
 
-export function canConvert(tracker: INotebookTracker): boolean {
-  return chosen(tracker.currentWidget?.content).length > 0;
+function areSteps(cells: Cells): boolean {
+  return cells.some(cell => roleOf(cell.model).role === 'step');
 }
 
-/** Make the chosen cells one step, asking for its name; or, if one of them is a step, make them plain. */
-export async function convert(tracker: INotebookTracker, trans: TranslationBundle): Promise<void> {
-  const notebook = tracker.currentWidget?.content;
-  const cells = chosen(notebook);
+/** Make cells one step, asking for its name; or, if one of them is a step, make them plain. */
+async function convert(
+  notebook: Notebook | undefined,
+  cells: Cells,
+  trans: TranslationBundle
+): Promise<void> {
   if (notebook === undefined || !cells.length) {
     return;
   }
-  if (areSteps(tracker)) {
+  if (areSteps(cells)) {
     cells.forEach(cell => makePlain(cell.model));
     return;
   }

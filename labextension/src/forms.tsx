@@ -65,19 +65,21 @@ export const optionsPlugin: JupyterFrontEndPlugin<void> = {
       execute: () => {
         around.focus = tracker.activeCell?.model.type === 'code';
         app.shell.activateById('jp-property-inspector');
-        expand(forms?.get(CELL_FORM) ?? null);
+        show(app.shell, forms?.get(CELL_FORM) ?? null);
       },
       describedBy: { args: { type: 'object', properties: {} } }
     });
   }
 };
 
-/** Open the section that a form is in; it is drawn anew. */
-function expand(form: Widget | null): void {
+/** Open all that a form is in: its section, which draws it anew, and in Notebook 7 the sidebar's panel. */
+function show(shell: JupyterFrontEnd.IShell, form: Widget | null): void {
   for (let widget = form; widget !== null; widget = widget.parent) {
     if (widget instanceof Collapser) {
       widget.collapsed = true;
       widget.collapsed = false;
+    } else if (widget.id) {
+      shell.activateById(widget.id);
     }
   }
 }

@@ -13,6 +13,7 @@ import { Menu } from '@lumino/widgets';
 import { IRun, State } from './api';
 import { mark } from './badges';
 import { addCommands, CommandIDs, IHost, MENU, report } from './commands';
+import { addConvert } from './convert';
 import { Following } from './following';
 import { fieldsPlugin, optionsPlugin } from './forms';
 import { addRunning, StatusItem, tellEnd } from './frame';
@@ -71,7 +72,6 @@ function activate(
     tracker.currentWidget ? (sessions.get(tracker.currentWidget) ?? null) : null;
 
   const host: IHost = {
-    tracker,
     current,
     reveal: (tab: Tab, focus = false) => {
       app.shell.activateById(panel.id);
@@ -106,6 +106,7 @@ function activate(
   restorer?.add(panel, panel.id);
   app.serviceManager.contents.addDrive(new ExecutedNotebooks(trans));
   addCommands(app.commands, host, trans);
+  addConvert(app, tracker, actions.fail, trans);
   MENU.forEach(command => palette?.addItem({ command, category: trans.__('Kubeflow Pipelines') }));
 
   const following = new Following();
