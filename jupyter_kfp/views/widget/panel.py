@@ -63,6 +63,9 @@ class PipelineWidget(widgets.VBox):
         super().__init__(self._children(), layout=widgets.Layout(width="100%"))
         if run is None:
             self._draw()
+            self._tell(f"{len(self._graph.nodes)} steps; not run yet.", None)
+            self._buttons()
+            self.step.refresh(progress(self._graph, {}).states)
         else:
             self._refresh(look(run))
             self._follow(run)
@@ -266,10 +269,6 @@ class PipelineWidget(widgets.VBox):
     def _draw(self) -> None:
         states = self._seen.states if self._seen else {}
         self.canvas.show(shown(self.graph, self._closed), iterations(self._graph, states))
-        if self.run is None:
-            self._tell(f"{len(self._graph.nodes)} steps; not run yet.", None)
-            self._buttons()
-            self.step.refresh(progress(self._graph, {}).states)
 
     def _clicked(self, item: str) -> None:
         with self._lock:
@@ -294,9 +293,7 @@ class PipelineWidget(widgets.VBox):
     def _close_boxes(self, boxes: frozenset[str]) -> None:
         with self._lock:
             self._closed = boxes
-            self.canvas.show(
-                shown(self.graph, boxes), iterations(self._graph, self._seen.states if self._seen else {})
-            )
+            self._draw()
 
     # Without a kernel.
 
