@@ -27,7 +27,7 @@ ALLOW = "allow_secrets"
 
 _QUOTED = re.compile(r"(['\"]).*\1")
 # They name what is kept elsewhere.
-_NAMES_ONLY = frozenset({"secret", "configmap", "image_pull_secret"})
+_NAMES_ONLY = frozenset({"secret", "configmap", "image_pull_secret", "outputs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class _Search:
             named = value if isinstance(value, Mapping) else {"": value}
             for name, item in named.items():
                 plain = _plain(item)
-                found = find_value(str(name) or "option", plain)
+                found = find_value(str(name) if option == "env" else "value", plain)
                 if found is None or allowing.allows(self._reasons, found, str(name)):
                     continue
                 cell, line = self._place(owner, plain)

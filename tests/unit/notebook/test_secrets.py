@@ -178,7 +178,10 @@ def test_a_baseline_beside_the_notebook(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_is_given_is_none(tmp_path: Path) -> None:
-    source = "%%component a --secret creds:password=DB_PASSWORD\n#| secret: ['api:key=API_KEY']\nimport os\npassword = os.environ['DB_PASSWORD']"
+    source = (
+        "%%component a --secret creds:password=DB_PASSWORD --outputs password_hash:str --labels password=none\n"
+        "#| secret: ['api:key=API_KEY']\nimport os\npassword = os.environ['DB_PASSWORD']\npassword_hash = 'x' * 3"
+    )
     assert found(analyzed(tmp_path, cell(source))) == []
 
 
