@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import time
@@ -12,7 +11,6 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser.conftest import PATIENCE, Lab, browser, context, drawn, lab, page, playwright
-from tests.e2e.conftest import document
 from tests.integration.server.serving import serving
 
 from .conftest import Figures
@@ -60,7 +58,7 @@ def test_three_hundred_nodes_are_drawn_in_the_panel(lab: Lab, page: Page, figure
     for box in range(30):
         cells = [f"%%component s{box}x{n} --for x in xs\ny{box}x{n}: int = x + {n}" for n in range(10)]
         loops += [*cells, (f"between_{box} = {box}", f"step:b{box}")]
-    (lab.root / "loops.ipynb").write_text(json.dumps(document(*loops)), encoding="utf-8")
+    lab.write(*loops, name="loops.ipynb")
     for name, what in (("many.ipynb", "Panel, 300 nodes"), ("loops.ipynb", "Panel, 330 nodes in 30 boxes")):
         lab.open(page, name)
         drawn(page).first.wait_for(timeout=PATIENCE)
