@@ -54,6 +54,7 @@ ALL = [
     ("timeout", "1h30m", "1h30m", "timeout:1h30m", 5400),
     ("cache", "24h", "24h", "cache:24h", 86400),
     ("cache_key", "v1", "v1", "cache_key:v1", "v1"),
+    ("pickle", "off", "off", "pickle:off", False),
     ("env", "A=1 --env B=x=y", "{A: 1, B: x=y}", None, {"A": "1", "B": "x=y"}),
     ("secret", "s:k=V", "{name: s, key: k, env: V}", "secret:s:k:V", (Secret(name="s", key="k", env="V"),)),
     ("volume", "c/sub=/data:ro", "[c/sub=/data:ro]", "volume:c/sub=/data:ro", (Volume(pvc="c", sub_path="sub", mount_path="/data", read_only=True),)),
