@@ -141,3 +141,15 @@ def test_where_nobody_is_to_be_told_nothing_is_started_or_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_no_secret_is_told(web: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_KFP_NOTIFY_WEBHOOK", f"{web.url}/hook")
+    monkeypatch.setenv("TOKEN", "hunter2-hunter2")
+    secret = {"secretName": "s", "keyToEnv": [{"secretKey": "k", "envVar": "TOKEN"}]}
+    failing = {"a": task(shell("echo the token is $TOKEN; exit 1"))}
+    run = launch.wait(launch.start(pipeline(failing, kubernetes={"exec-a": {"secretAsEnv": [secret]}})))
+    eventually(lambda: "webhook: done" in told(run.id), lambda: told(run.id))
+    (request,) = web.requests
+    assert b"the token is ****" in request.body
+    assert b"hunter2" not in request.body
