@@ -89,6 +89,7 @@ def save_value(value: Any, artifact: Any) -> None:
     import base64
     import io
     import math
+    import os
     import shutil
     from pathlib import Path
 
@@ -127,6 +128,8 @@ def save_value(value: Any, artifact: Any) -> None:
         image = base64.b64encode(picture.getvalue()).decode()
         path.write_text(f'<img src="data:image/png;base64,{image}"><!--{pickled}-->')
         stored_as = "figure"
+    if stored_as in ("pickle", "figure") and os.environ.get("JUPYTER_KFP_NO_PICKLE") == "1":
+        raise TypeError(f"Only a pickle would keep a {kind}, and JUPYTER_KFP_NO_PICKLE is set.")
     if stored_as == "pickle":
         path.write_bytes(cloudpickle.dumps(value))
     if artifact.schema_title == "system.Metrics" and isinstance(value, dict):

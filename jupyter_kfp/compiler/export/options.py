@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jupyter_kfp.compiler import quantities
+from jupyter_kfp.compiler import names, quantities
 from jupyter_kfp.compiler.export.layout import Group, Item, call, literal
 from jupyter_kfp.compiler.kubernetes import node_affinity
 from jupyter_kfp.options import ConfigMap, Secret, StepOptions
@@ -23,7 +23,8 @@ def calls(options: StepOptions, task: str, *, container: bool = True) -> Iterato
     if not container:
         return
     yield from _resources(options, task)
-    for name, value in options.env.items():
+    forbidden = {names.NO_PICKLE_VARIABLE: "1"} if options.pickle is False else {}
+    for name, value in {**options.env, **forbidden}.items():
         yield call(f"{task}.set_env_variable", name=literal(name), value=literal(value))
     if options.retries:
         yield call(f"{task}.set_retry", **_retry(options))

@@ -163,6 +163,7 @@ CALLS: dict[str, str] = {
     "timeout": "kubernetes.set_timeout(train_task, seconds=900)",
     "cache": "train_task.set_caching_options(True)",
     "cache_key": "train_task.set_caching_options(True, cache_key=\"v1 'x'\")",
+    "pickle": 'train_task.set_env_variable(name="JUPYTER_KFP_NO_PICKLE", value="1")',
     "env": 'train_task.set_env_variable(name="A", value="1")',
     "secret": """kubernetes.use_secret_as_env(
         train_task,
