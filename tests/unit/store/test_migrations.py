@@ -71,5 +71,8 @@ def test_what_an_earlier_version_has_left_is_there(
     (finished,) = store.finished_tasks("r")
     assert (finished.parameters, finished.artifacts["o"][0].id) == ({"n": 3}, 5)
     assert len(store.cached("k")) == (version >= "0003")
+    # Lineage is there as well: from what was recorded already.
+    assert [node.id for node in store.lineage("r").nodes] == ["task:1", "artifact:5"]
+    assert (store.approvals(), store.origins("r")) == ([], {})
     store.close()
     assert database.version_of(url) == database.HEAD
