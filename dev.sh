@@ -3,7 +3,7 @@
 #
 #   bash dev.sh quickstart          run notebooks/quickstart.ipynb as a pipeline on this machine
 #   bash dev.sh test                lint, unit, integration and end-to-end tests
-#   bash dev.sh test SUITE [ARG]... one of lint, unit, integration, e2e, benchmarks; ARGs go to pytest
+#   bash dev.sh test SUITE [ARG]... one of lint, unit, integration, e2e, benchmarks, binder; ARGs go to pytest
 #   bash dev.sh coverage [ARG]...   the same, with what they cover, in all processes: twice the time
 #   bash dev.sh setup               only make .venv, with all that development needs
 #   bash dev.sh containers          only make what the tests of steps in containers need (Debian, as root)
@@ -243,17 +243,17 @@ run_tests() {
         shift
         options+=("tests/$suite")
         ;;
-    benchmarks)
+    benchmarks | binder)
         shift
-        options=(tests/benchmarks)
+        options=("tests/$suite")
         ;;
     "" | -*)
         options+=(--numprocesses=2 --dist=worksteal)
         ;;
-    *) fail "there is no suite '$suite'; take lint, unit, integration, e2e or benchmarks." ;;
+    *) fail "there is no suite '$suite'; take lint, unit, integration, e2e, benchmarks or binder." ;;
     esac
     case "$suite" in
-    "" | -* | integration) setup_containers ;;
+    "" | -* | integration | binder) setup_containers ;;
     *) setup dev ;;
     esac
     case "$suite" in
