@@ -16,7 +16,7 @@ import ipywidgets as widgets
 
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store.records import State
-from jupyter_kfp.views.graph import graph_from_ir, with_states
+from jupyter_kfp.views.graph import with_states
 from jupyter_kfp.views.model import Graph
 from jupyter_kfp.views.states import FINAL, LOOKS
 from jupyter_kfp.views.svg import to_svg
@@ -51,14 +51,14 @@ class PipelineWidget(widgets.VBox):
         self.run = run
         """The run that is shown; None before one was started."""
         self._lock = RLock()
-        self._whole = graph_from_ir(ir)
+        self._source = Source(ir)
+        self._whole = self._source.graph()
         self._graph = sectioned(self._whole)
         self._closed = first_look(self._graph)
         self._seen: Seen | None = None
         self._follower: Follower | None = None
         self._followed: RunLike | None = None
         self._is_closed = False
-        self._source = Source(ir)
         self._make_widgets()
         super().__init__(self._children(), layout=widgets.Layout(width="100%"))
         if run is None:
