@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.browser.conftest import PATIENCE, Lab, drawn, shown
 
@@ -23,6 +24,72 @@ def test_a_new_user_runs_the_quickstart_with_one_click(lab: Lab, page: Page, sho
     expect(drawn(page, "SUCCEEDED")).to_have_count(6)
     expect(shown(page, "SUCCEEDED")).to_be_visible()
     shoot("done")
+
+
+def test_a_user_works_in_the_dark_theme(lab: Lab, page: Page, shoot: Shoot) -> None:
+    steps = [("x = 1", "step:one"), ("y = x + 1", "step:two"), ("raise ValueError(y)", "step:three")]
+    lab.open(page, lab.write(*steps, name="dark.ipynb"))
+    choose_theme(page, "JupyterLab Dark")
+    try:
+        page.get_by_role("button", name="Run Pipeline").click()
+        expect(shown(page, "FAILED")).to_be_visible()
+        expect(drawn(page, "SUCCEEDED")).to_have_count(2)
+        expect(drawn(page, "FAILED")).to_have_count(1)
+        shoot("dark", picture="lab-dark")
+        for text in (
+            shown(page, "FAILED").first,
+            drawn(page).locator("text").first,
+            drawn(page).locator("text").last,
+        ):
+            assert contrast(text) >= READABLE
+    finally:
+        choose_theme(page, "JupyterLab Light")
+
+
+READABLE = 4.5  # WCAG 2, level AA
+
+
+def choose_theme(page: Page, name: str) -> None:
+    page.get_by_role("menuitem", name="Settings").click()
+    page.get_by_text("Theme", exact=True).hover()
+    page.get_by_text(name, exact=True).click()
+    is_light = str("Light" in name).lower()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", is_light)
+
+
+def contrast(text: Locator) -> float:
+    """The contrast ratio of a text with what is behind it, as WCAG 2 defines it."""
+    colors: list[str] = text.evaluate(
+        """element => {
+            const clear = color => ['none', 'transparent', 'rgba(0, 0, 0, 0)'].includes(color);
+            const svg = element instanceof SVGElement;
+            const own = getComputedStyle(element)[svg ? 'fill' : 'color'];
+            const rect = svg && element.parentElement.querySelector('rect');
+            let behind = rect ? getComputedStyle(rect).fill : 'none';
+            for (let at = element; clear(behind) && at; at = at.parentElement) {
+                behind = getComputedStyle(at).backgroundColor;
+            }
+            return [own, behind];
+        }"""
+    )
+    light, dark = sorted((luminance(color) for color in colors), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(color: str) -> float:
+    channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_a_user_of_notebook_7_runs_a_pipeline(lab: Lab, page: Page, shoot: Shoot) -> None:
+    path = lab.write(("x = 1", "step:one"), ("print(x)", "step:two"), name="classic.ipynb")
+    page.goto(f"{lab.url}/notebooks/{path}?token={lab.token}")
+    page.get_by_role("button", name="Run Pipeline").click(timeout=PATIENCE)
+    expect(drawn(page, "SUCCEEDED")).to_have_count(2)
+    expect(shown(page, "SUCCEEDED")).to_be_visible()
+    expect(page.locator(".jp-Kfp-badge", has_text="one")).to_contain_text("Succeeded")
+    shoot("notebook-7", picture="notebook-7")
 
 
 def test_a_broken_cell_is_a_problem_to_jump_to(lab: Lab, page: Page, shoot: Shoot) -> None:
