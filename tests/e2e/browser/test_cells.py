@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 import jupyter_kfp
@@ -39,6 +40,23 @@ def press_until(page: Page, key: str, reached: Locator) -> None:
             return
         page.keyboard.press(key)
     expect(reached).to_have_count(1)
+
+
+@pytest.fixture
+def settings(lab: Lab) -> Iterator[Callable[..., None]]:
+    """Sets the user's settings of a plugin, as their editor does."""
+    written: list[Path] = []
+
+    def write(plugin: str, **values: Any) -> None:
+        package, _, name = plugin.partition(":")
+        file = lab.home / "config" / "lab" / "user-settings" / package / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values), encoding="utf-8")
+        written.append(file)
+
+    yield write
+    for file in written:
+        file.unlink()
 
 
 def test_a_user_tags_a_cell_with_the_form(lab: Lab, page: Page, shoot: Shoot) -> None:
@@ -128,3 +146,22 @@ def test_a_user_needs_no_mouse(lab: Lab, page: Page, shoot: Shoot) -> None:
     expect(page.locator("#jupyter-kfp-tab-problems")).to_be_focused()
     expect(page.get_by_role("tabpanel", name="Problems")).to_contain_text("No problems.")
     shoot("ended")
+
+
+def test_the_frame_tells_of_a_run(lab: Lab, page: Page, shoot: Shoot, settings: Callable[..., None]) -> None:
+    settings("jupyter-kfp:plugin", runner="process", storage="kept")
+    steps = [("rows = {1, 2}", "step:make"), ("import time\nprint(rows)\ntime.sleep(120)", "step:wait")]
+    lab.open(page, lab.write(*steps, name="frame.ipynb"))
+    expect(badge(page, 1)).to_have_text("wait")
+    page.get_by_role("button", name="Run Pipeline").locator("visible=true").click()
+    expect(page.get_by_role("button", name="Pipeline: Running, 1 of 2")).to_be_visible()
+    page.locator(".lm-TabBar-tab[data-id=jp-running-sessions]").click()
+    going = page.locator(".jp-RunningSessions-item", has_text=re.compile(r"^frame \d{4}-"))
+    expect(going).to_be_visible()
+    shoot("running")
+    going.hover()
+    going.locator(".jp-RunningSessions-itemShutdown").click()
+    expect(page.get_by_role("button", name="Pipeline: Canceled")).to_be_visible()
+    expect(going).to_have_count(0)
+    shoot("ended")
+    assert list((lab.root / "kept").glob("*/**/rows"))
