@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,32 +12,16 @@ import pytest
 
 from jupyter_kfp.options import StepOptions
 
-from .readme import README, blocks, commands, write_notebooks
+from .pages import ROOT, SETUP, blocks, commands, shell, write_notebooks
 
-ROOT = README.parent
-SETUP = "set-up: not run by the test"
+README = ROOT / "README.md"
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("readme")
-    write_notebooks(directory)
+    write_notebooks(README, directory)
     return directory
-
-
-def shell(command: str, place: Path) -> str:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=place,
-        env={**os.environ, "PATH": path, "JUPYTER_KFP_HOME": str(place / "home"), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def newest_run(place: Path) -> str:
@@ -49,7 +32,7 @@ def newest_run(place: Path) -> str:
 @pytest.mark.timeout(1200)
 def test_the_tutorial_runs_as_it_stands(place: Path) -> None:
     printed = ""
-    for block in blocks():
+    for block in blocks(README):
         if block.note == SETUP:
             continue
         if block.language == "bash":
@@ -74,7 +57,7 @@ assert run["evaluate"].notebook.stat().st_size > 0
 
 
 def test_set_up_commands_exist() -> None:
-    told = [command.split() for block in blocks() if block.note == SETUP for command in commands(block)]
+    told = [command.split() for block in blocks(README) if block.note == SETUP for command in commands(block)]
     known = shell("bash dev.sh help", ROOT)
     for words in told:
         assert words[:2] == ["pip", "install"] or " ".join(words) in known
@@ -114,6 +97,6 @@ def test_every_command_is_in_the_table() -> None:
 
 
 def test_its_links_lead_somewhere() -> None:
-    for text in (README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
+    for text in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text.read_text(encoding="utf-8")):
-            assert (ROOT / target).exists(), f"{text.name}: {target}"
+            assert (text.parent / target).exists(), f"{text.name}: {target}"
