@@ -4,8 +4,8 @@ import pytest
 
 from jupyter_kfp.engine.commands import exit_words, find_program, is_notebook_step
 from jupyter_kfp.engine.environments import is_satisfied
-from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.engine.marks import mark
+from jupyter_kfp.engine.plan import Container
 from jupyter_kfp.errors import JupyterKfpError
 
 
