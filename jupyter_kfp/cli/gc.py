@@ -101,6 +101,8 @@ def gc(
                 *housekeeping.finish(database),
                 *housekeeping.remove_runs(database, [run.id for run in choice.removed]),
             ]
+            if removed:
+                housekeeping.forget_environments(database)
             shrunk = housekeeping.shrink(database) if removed else 0
     if as_json:
         print_json(_document(choice, removed, shrunk, dry_run=dry_run))

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Text, cast, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import location, schema
 from jupyter_kfp.store.artifacts import ArtifactRootError, local_path, remove
 from jupyter_kfp.store.database import Database, StoreError
-from jupyter_kfp.store.records import RunRecord
+from jupyter_kfp.store.records import RunRecord, State
 from jupyter_kfp.store.retention import Candidate
 from jupyter_kfp.store.store import Store
 
@@ -120,6 +120,26 @@ def finish(database: Database) -> list[Removed]:
                 continue
             done.append(_remove_paths(told["run"], [Path(path) for path in told["paths"]], told["url"], note))
     return done
+
+
+def forget_environments(database: Database) -> int:
+    """Remove the lists of installed packages that no run names any more; returns how many those were.
+
+    None while a run is going on: it may have written down a list that it is about to name.
+    """
+    going = select(schema.Run.id).where(schema.Run.state.in_([State.PENDING, State.RUNNING]))
+    named = or_(
+        *(
+            exists().where(cast(table.provenance, Text).contains(schema.Environment.sha256))
+            for table in (schema.Run, schema.Task)
+        )
+    )
+    with database.writing() as session:
+        if session.scalar(going.limit(1)) is not None:
+            return 0
+        unused = session.scalars(select(schema.Environment.sha256).where(~named)).all()
+        session.execute(delete(schema.Environment).where(schema.Environment.sha256.in_(unused)))
+    return len(unused)
 
 
 def shrink(database: Database) -> int:

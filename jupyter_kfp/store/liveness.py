@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from jupyter_kfp.store.records import RunRecord
 
@@ -43,7 +44,7 @@ def engine_pid(run: RunRecord) -> int | None:
     process = process_id(run.pid)
     if process is None or run.pid_started is None:
         return None
-    if abs(process.pid_started - run.pid_started) <= _CLOCK_TOLERANCE or _names(run.pid, run.id):
+    if abs(process.pid_started - run.pid_started) <= _CLOCK_TOLERANCE or _works_for(run.pid, run.id):
         return run.pid
     return None
 
@@ -59,10 +60,11 @@ def is_alive(run: RunRecord) -> bool:
     return engine_pid(run) is not None
 
 
-def _names(pid: int, run_id: str) -> bool:
+def _works_for(pid: int, run_id: str) -> bool:
+    """Whether a process is in the directory of the run, as its engine is all the time."""
     import psutil
 
     try:
-        return run_id in psutil.Process(pid).cmdline()
+        return Path(psutil.Process(pid).cwd()).name == run_id
     except psutil.Error:
         return False

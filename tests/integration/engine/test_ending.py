@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from jupyter_kfp.engine import launch
 from jupyter_kfp.engine.launch import RunHandle
 from jupyter_kfp.errors import UsageError
+from jupyter_kfp.store import liveness
 from jupyter_kfp.store.records import State
 from jupyter_kfp.store.store import Store
 from tests.unit.engine.building import pipeline, python, shell, task
@@ -110,11 +112,25 @@ def test_steps_end_when_the_engine_is_killed(home: Path, store: Store) -> None:
     assert eventually(lambda: not watchers(handle.id)), "the guard is gone too"
 
 
+def test_a_running_engine_is_known_though_the_clock_was_set() -> None:
+    handle = launch.start(pipeline({"a": task(shell("sleep 600"))}))
+    try:
+        assert eventually(lambda: launch.show(handle.id).started_at is not None)
+        record = launch.show(handle.id)
+        assert record.pid_started is not None
+        assert liveness.engine_pid(replace(record, pid_started=record.pid_started - 3600)) == handle.pid
+        assert liveness.engine_pid(replace(record, pid_started=1.0, id="another")) is None
+        assert len(watchers(handle.id)) == 2
+    finally:
+        launch.kill(handle.id)
+
+
 def watchers(run_id: str) -> list[int]:
+    """The engine of a run and its guard: both are in its directory."""
     return [
         process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if run_id in (process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cwd"])
+        if Path(process.info["cwd"] or "").name == run_id
     ]
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from jupyter_kfp.store import housekeeping, location, schema
 from jupyter_kfp.store.database import Database
 from jupyter_kfp.store.liveness import ProcessId, process_id
-from jupyter_kfp.store.records import FinishedTask, NewArtifact, NewRun, NewTask, State
+from jupyter_kfp.store.records import FinishedTask, NewArtifact, NewRun, NewTask, State, TaskOrigin
 from jupyter_kfp.store.store import Store
 
 
@@ -231,6 +231,24 @@ def test_what_a_dead_process_left_is_removed_later(
     assert not list(notes.iterdir())
     assert list(facts(database)) == ["r2"], "its rows had not gone"
     assert facts(database)["r2"][0] == 110
+
+
+def test_environments_that_no_run_names_are_forgotten(database: Database) -> None:
+    def environment(letter: str) -> TaskOrigin:
+        return TaskOrigin({}, environment_sha256=letter * 64, environment={"packages": [letter]})
+
+    def known() -> set[str]:
+        with database.reading() as session:
+            return {sha256[0] for sha256 in session.scalars(select(schema.Environment.sha256))}
+
+    for name, letter in (("r1", "a"), ("r2", "b"), ("r3", "b")):
+        finished(database, name)
+        Store(database).recorder(name).end_task("a", State.SUCCEEDED, origin=environment(letter))
+    assert known() == {"a", "b"}
+    assert housekeeping.forget_environments(database) == 0
+    remove(database, "r1", "r2")
+    assert housekeeping.forget_environments(database) == 1
+    assert known() == {"b"}, "another run names it"
 
 
 def test_a_store_shrinks(database: Database) -> None:
