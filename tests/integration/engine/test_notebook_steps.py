@@ -88,3 +88,29 @@ def test_no_kernel_is_left_behind(how: str, home: Path) -> None:
         os.kill(handle.pid, signal.SIGKILL)
         assert launch.wait(handle).state is State.FAILED
     assert all_gone(pids)
+
+
+def test_a_kernel_that_is_killed_fails_its_step_and_a_retry_makes_it_whole(home: Path, store: Store) -> None:
+    once = (
+        "import os, pathlib\nhome = pathlib.Path(os.environ['JUPYTER_KFP_HOME'])\n"
+        "again = (home / 'pids').exists()\nx = 7"
+    )
+    cells = [
+        {"source": once, "role": "step"},
+        {"source": f"if not again:{indented(KERNEL_WITH_CHILD)}", "role": "step"},
+    ]
+    outputs = {"x": "NUMBER_INTEGER", **REPORTS}
+    lonely = step("", cells=cells, outputs={"x": {"type": "int"}})
+    handle = launch.start(pipeline({"a": task(lonely, outputs=outputs)}, outputs={"x": "a.x"}))
+    pids = wait_for_pids(home, 2)
+    os.kill(pids[0], signal.SIGKILL)
+    failed = launch.wait(handle)
+    assert failed.state is State.FAILED
+    assert "Kernel died" in str(failed.failure)
+    assert all_gone(pids)
+    assert launch.wait(launch.resume(handle.id, failed_too=True)).state is State.SUCCEEDED
+    assert store.task(handle.id, "a").output_parameters == {"x": 7}
+
+
+def indented(source: str) -> str:
+    return source.replace("\n", "\n    ")

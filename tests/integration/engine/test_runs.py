@@ -363,7 +363,9 @@ def test_a_root_that_cannot_be_used_fails_the_run_before_any_step(run: Runner) -
     assert {entry["state"] for entry in told["tasks"]} == {"CANCELED"}
 
 
-def test_a_full_artifact_root_is_named(run: Runner, tmp_path: Path) -> None:
+def test_a_full_artifact_root_is_named_and_with_more_room_the_run_goes_on(
+    run: Runner, store: Store, tmp_path: Path
+) -> None:
     mount = tmp_path / "tiny"
     mount.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(mount)]
@@ -376,9 +378,16 @@ def test_a_full_artifact_root_is_named(run: Runner, tmp_path: Path) -> None:
         _, told = run(pipeline({"a": write}), root=str(mount))
         assert "No space left on device" in told["error"]
         assert f"The disk of the artifact root {mount}/{told['run_id']} is full." in told["error"]
+        half = store.task(told["run_id"], "a")
+        assert half.output_artifacts == {}, "what is not whole is not there"
         (_, again) = run(pipeline({"a": write}), root=str(mount))
         assert again["error"].startswith(f"The disk of the artifact root {mount}")
         assert again["tasks"][0]["attempts"] == 0
+        subprocess.run(["mount", "-o", "remount,size=4m", str(mount)], check=True)
+        went_on = launch.wait(launch.resume(told["run_id"], failed_too=True))
+        assert went_on.state is State.SUCCEEDED
+        made = store.task(told["run_id"], "a").output_artifacts["o"][0]
+        assert (made.size, Path(made.uri).stat().st_size) == (1_000_000, 1_000_000)
     finally:
         subprocess.run(["umount", str(mount)], check=True)
 
