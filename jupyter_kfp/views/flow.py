@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jupyter_kfp.errors import UsageError
+from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 from jupyter_kfp.views import expressions
 from jupyter_kfp.views.model import Edge, Group, GroupKind, Node, NodeKind, Port
 from jupyter_kfp.views.ordering import natural
 
-# What every step of ours leaves besides its values; shown only where a task reads it.
+# What every step of ours leaves besides its values; shown only where a task reads it. (And its code is no input.)
 RESERVED = frozenset({"executed_notebook", "executed_html", "step_metrics"})
 # How kfp.dsl names the boxes it makes (kfp.compiler: `_make_name_unique_by_adding_index`).
 _BRANCHES = re.compile(r"^condition-branches-\d+$")
@@ -252,7 +253,11 @@ class Walk:
                 parent=scope.path,
                 note=", ".join(filter(None, (*headline, _WHATEVER if always else ""))),
                 image=str((executor.get("container") or {}).get("image") or ""),
-                inputs=tuple(ports(component.get("inputDefinitions") or {})),
+                inputs=tuple(
+                    port
+                    for port in ports(component.get("inputDefinitions") or {})
+                    if port.name != STEP_NOTEBOOK
+                ),
                 outputs=tuple(port for port in outputs if port.name not in RESERVED),
             )
         )
