@@ -60,7 +60,7 @@ function activate(
 ): void {
   const trans = (translator ?? nullTranslator).load('jupyter_kfp');
   const settings = {
-    delay: 400,
+    delay: 150,
     profile: '',
     runner: '',
     storage: '',

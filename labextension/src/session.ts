@@ -127,8 +127,22 @@ export class Session {
         return; // outputs only
       }
       this._sent = content;
-      void this.refresh();
+      void this._follow();
     }, this._delay());
+  }
+
+  /** Analyse what was edited; what is edited meanwhile is one more analysis, not one for every pause. */
+  private async _follow(): Promise<void> {
+    this._behind = true;
+    if (this._following) {
+      return;
+    }
+    this._following = true;
+    while (this._behind && !this._disposed) {
+      this._behind = false;
+      await this.refresh();
+    }
+    this._following = false;
   }
 
   /** Analyse the notebook as it is now. */
@@ -181,5 +195,7 @@ export class Session {
   private _sent = '';
   private _timer = 0;
   private _number = 0;
+  private _behind = false;
+  private _following = false;
   private _disposed = false;
 }
