@@ -286,13 +286,18 @@ class PortBuilder(Verdicts):
         helpers = set(_picks(ports.inputs).values())
         for name in sorted(within_reach - ports.outputs - set(step.versions) - helpers):
             for reader, cell, definition in self._readers.get(name, ()):
-                if definition.step == step.name or not self._runs_after(reader, cell, step, definition):
+                if definition.step == step.name:
                     continue
                 known = ports.inputs.get(name)
                 same_object = known is not None and known.version == definition.version
                 made_here = definition.kind is Kind.PREAMBLE and name in mine
                 shared = definition.kind is Kind.STEP and definition.step in producers
-                if (same_object or made_here or shared) and self._is_mutable(definition):
+                # What costs least is asked first: a parameter may have as many readers as there are steps.
+                if (
+                    (same_object or made_here or shared)
+                    and self._is_mutable(definition)
+                    and self._runs_after(reader, cell, step, definition)
+                ):
                     found[name] = definition.step
         return found
 
