@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from jupyter_kfp.remote import profiles
+from jupyter_kfp.remote.profile import make
 from tests.e2e.browser.conftest import Lab, drawn, shown
+from tests.kfp_server import process
+from tests.kfp_server.swagger import SWAGGER
 
 Shoot = Callable[..., Path]
 
@@ -116,3 +120,33 @@ def test_the_server_restarts_during_a_run(
     lab.start()
     succeeds(page)
     shoot("restarted")
+
+
+@pytest.fixture
+def cluster(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[process.Cluster]:
+    """A cluster that JupyterLab's user has a profile of."""
+    if not SWAGGER.is_file():
+        pytest.skip(f"KFP's Swagger file is not here ({SWAGGER.name})")
+    with process.start(tmp_path / "cluster") as started:
+        monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(lab.home / "config"))
+        profiles.save(make("team", endpoint=started.url, pipeline_root=started.pipeline_root))
+        yield started
+        assert started.violations() == []
+        profiles.remove("team")
+
+
+def test_a_user_submits_to_a_cluster_and_follows_the_run(
+    lab: Lab, page: Page, shoot: Shoot, gated: Callable[[str], Gated], cluster: process.Cluster
+) -> None:
+    notebook = gated("submitted")
+    lab.open(page, notebook.name)
+    page.get_by_role("button", name="More about the pipeline").locator("visible=true").click()
+    page.get_by_role("menuitem", name="Submit Pipeline to…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Continue").click()
+    expect(drawn(page, "SUCCEEDED")).to_have_count(1)
+    expect(drawn(page, "RUNNING")).to_have_count(1)
+    shoot("follows")
+    notebook.let_through()
+    succeeds(page)
+    (sent,) = cluster.requests("POST", "/runs")
+    assert sent["body"]["display_name"].startswith("submitted")

@@ -190,14 +190,14 @@ def test_a_root_elsewhere_is_emptied(database: Database, monkeypatch: pytest.Mon
 
     finished(database, "r1")
     memory = fsspec.filesystem("memory")
-    memory.pipe_file("/bucket/r1/a/1/o", b"x" * 100)
-    memory.pipe_file("/bucket/r2/a/1/o", b"x" * 100)
+    memory.pipe_file("/emptied/r1/a/1/o", b"x" * 100)
+    memory.pipe_file("/emptied/r2/a/1/o", b"x" * 100)
     with database.writing() as session:
-        session.execute(update(schema.Run).values(root="memory://bucket/r1"))
+        session.execute(update(schema.Run).values(root="memory://emptied/r1"))
     assert facts(database)["r1"][0] == 110
     assert remove(database, "r1") == {"r1": 110}
-    assert memory.find("/bucket") == ["/bucket/r2/a/1/o"]
-    memory.rm("/bucket", recursive=True)
+    assert memory.find("/emptied") == ["/emptied/r2/a/1/o"]
+    memory.rm("/emptied", recursive=True)
 
 
 def test_runs_of_another_machine_are_left_to_it(database: Database) -> None:
