@@ -20,7 +20,7 @@ from jupyter_kfp.runtime.kernel import identity
 from jupyter_kfp.runtime.parameters import coerce
 from jupyter_kfp.runtime.payload import STEP_NOTEBOOK
 from jupyter_kfp.runtime.status import final_status
-from jupyter_kfp.store.loading import CONSENT, ConsentError
+from jupyter_kfp.store.loading import CONSENT, ConsentError, author, consented
 from jupyter_kfp.store.records import ArtifactRecord, State
 
 # Ports that are no names of the notebook: what every step leaves, and what it is told.
@@ -84,7 +84,10 @@ class Loader:
         execute: Callable[[Statements], None],
         *,
         allow_pickle: bool = False,
+        author: str | None = None,
     ) -> None:
+        """``author``: whose code it is, in words, where that is not to be executed."""
+        self._author = author
         self._inputs, self._outputs = inputs_of(step, packed), outputs_of(step, packed)
         self._packed, self._space, self._execute = packed, space, execute
         self._allow_pickle = allow_pickle
@@ -112,7 +115,10 @@ class Loader:
     def _run_code(self) -> None:
         cells = [cell["source"] for cell in self._packed.get("cells", ()) if cell["role"] == "preamble"]
         needed = missing(cells, self._space)
-        if needed.body:
+        if needed.body and self._author is not None:
+            why = f"it is code of {self._author}; if you trust that: %kfp load with --allow-pickle"
+            self.loaded.left_out |= dict.fromkeys(needed.names, why)
+        elif needed.body:
             self._execute(needed)
             self.loaded.code += needed.names
 
@@ -177,7 +183,7 @@ def load(
 ) -> str:
     """Bind the inputs (or outputs) of a step of ``run`` in ``space``; what was done, as text.
 
-    ``allow_pickle``: whether code in a value may run although somebody else's run made it.
+    ``allow_pickle``: whether code of somebody else's run may be executed, in its values and its notebook.
 
     Raises:
         UsageError: there is no such step, or it has taken (left) nothing.
@@ -191,7 +197,8 @@ def load(
             f"There is {error.args[0]}.", "Name one of them; in a loop STEP[0], STEP[1], ..."
         ) from None
     _check(step, outputs=outputs)
-    loader = Loader(step, run.packed(step), space, execute, allow_pickle=allow_pickle)
+    whose = None if allow_pickle or consented() else author(run.record)
+    loader = Loader(step, run.packed(step), space, execute, allow_pickle=allow_pickle, author=whose)
     try:
         loaded = loader.load(outputs=outputs)
     except ConsentError as error:

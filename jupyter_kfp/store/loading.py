@@ -63,19 +63,26 @@ def stranger(artifact: NewArtifact, run: RunRecord, path: Path | None = None) ->
 
     ``path``: its file, whose owner must be this user as well.
     """
-    user = run.options.get(USER)
     if "remote" in run.options:
         return f"run {run.id} on the cluster {run.options['remote']['profile']!r}"
-    if run.host != socket.gethostname():
-        return f"run {run.id} of {user or 'somebody'} on the machine {run.host or 'unknown'!r}"
-    if user is not None and user != this_user():
-        return f"run {run.id} of the user {user!r}"
+    if (who := author(run)) is not None:
+        return who
     if not _is_below(artifact.uri, run.root):
         return f"somebody else: run {run.id} took it from {artifact.uri}"
     if path is not None and local_path(artifact.uri) is not None and hasattr(os, "getuid"):
         owner = path.stat().st_uid if path.exists() else None
         if owner not in (None, os.getuid()):
             return f"the user with the number {owner}, who owns the file"
+    return None
+
+
+def author(run: RunRecord) -> str | None:
+    """Whose code ``run`` is, in words, where not this user started it from this machine; else None."""
+    user = run.options.get(USER)
+    if "remote" not in run.options and run.host != socket.gethostname():
+        return f"run {run.id} of {user or 'somebody'} on the machine {run.host or 'unknown'!r}"
+    if user is not None and user != this_user():
+        return f"run {run.id} of the user {user!r}"
     return None
 
 
