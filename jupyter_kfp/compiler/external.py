@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_kfp.compiler import executors
 from jupyter_kfp.compiler.container import environment, resources
 from jupyter_kfp.compiler.provenance import Provenance
+from jupyter_kfp.documents import yaml_documents
 from jupyter_kfp.errors import Diagnostic, DiagnosticsError, Severity
 from jupyter_kfp.options import StepOptions
 from jupyter_kfp.pipeline import External
@@ -46,7 +47,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
     import yaml
 
     try:
-        documents = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        documents = list(yaml_documents(text))
     except yaml.YAMLError as error:
         raise ValueError("it is no YAML: " + " ".join(str(error).split())) from None
     documents = [document for document in documents if document is not None]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from jupyter_kfp.documents import yaml_documents
 from jupyter_kfp.engine.kubernetes import PlatformConfig, platform_config
 from jupyter_kfp.engine.plan import (
     ArtifactSource,
@@ -77,11 +78,8 @@ def _invalid(what: str) -> UsageError:
 def _load(text: str) -> list[Spec]:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        documents = (
-            [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.load_all(text, Loader=loader))
-        )
+        documents = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml_documents(text))
     except (ValueError, yaml.YAMLError) as error:
         raise _invalid("it cannot be parsed, " + " ".join(str(error).split())) from error
     documents = [document for document in documents if document is not None]

@@ -12,12 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_kfp.engine.installed import installed_in
 from jupyter_kfp.engine.plan import Container
 
 if TYPE_CHECKING:  # it brings the options, and they pydantic: 0.2 s that no run needs
     from jupyter_kfp.pipeline import Json
-
-_INSTALLED = frozenset({".dist-info", ".egg-info"})
 
 
 def code_of(executor: object, step: Mapping[str, Any] | None, cells: Sequence[int]) -> dict[str, Json]:
@@ -74,11 +73,7 @@ def environment(directory: Path | None = None) -> dict[str, Json]:
 
 
 def _installed(place: Path) -> Iterator[tuple[str, str]]:
-    try:
-        entries = sorted(entry for entry in place.iterdir() if entry.suffix in _INSTALLED)
-    except OSError:
-        return
-    for entry in entries:
+    for entry in installed_in(place):
         name, _, version = entry.stem.partition("-")
         if not version:  # an .egg-info of a source tree: its metadata has the version
             version = metadata.Distribution.at(entry).version or ""

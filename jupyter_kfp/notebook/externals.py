@@ -10,6 +10,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from jupyter_kfp.documents import yaml_documents
 from jupyter_kfp.errors import NotebookError
 from jupyter_kfp.notebook.units import Definition
 from jupyter_kfp.pipeline import ArtifactType, Constant, ParameterType, Pipeline, ValueType
@@ -118,7 +119,7 @@ def _of_yaml(text: str, name: str) -> Interface:
 
     remedy = "Name the YAML file of a KFP component or pipeline."
     try:
-        documents = [d for d in yaml.load_all(text, Loader=_loader()) if isinstance(d, dict)]
+        documents = [d for d in yaml_documents(text) if isinstance(d, dict)]
     except yaml.YAMLError as error:
         raise NotebookError(f"{name} is not YAML: {error}.", remedy) from None
     document: dict[str, Any] = next((d for d in documents if "root" in d or "implementation" in d), {})
@@ -130,12 +131,6 @@ def _of_yaml(text: str, name: str) -> Interface:
     if "implementation" in document:
         return _of_v1(text, document)
     raise NotebookError(f"{name} is neither a KFP component nor a pipeline.", remedy)
-
-
-def _loader() -> Any:
-    import yaml
-
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _inputs(definitions: Mapping[str, Any]) -> dict[str, Port]:

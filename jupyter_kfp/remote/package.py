@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_kfp.compiler.names import CACHE_TTL_VARIABLE, DEFAULT_IMAGE, NO_PICKLE_VARIABLE
+from jupyter_kfp.documents import yaml_documents
 from jupyter_kfp.engine import ir
 from jupyter_kfp.engine.commands import STEP_HEADER
 
@@ -67,10 +68,7 @@ def read(text: str) -> Package:
 
 def specs(text: str) -> tuple[Spec, Spec]:
     """PipelineSpec and PlatformSpec (empty: none) of a text that is known to be a compiled pipeline."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = [document for document in yaml.load_all(text, Loader=loader) if document is not None]
+    documents = [document for document in yaml_documents(text) if document is not None]
     spec = documents[0]
     return spec.get("pipelineSpec", spec), documents[1] if len(documents) > 1 else {}
 

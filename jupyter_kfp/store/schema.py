@@ -302,18 +302,3 @@ class Approval(Base):
     time: Mapped[str] = mapped_column(String(40))
     previous: Mapped[str] = mapped_column(String(64), unique=True)
     hash: Mapped[str] = mapped_column(String(64))
-
-
-class Metric(Base):
-    """A metric's value at a step (an epoch) of a task; None: it was not a number, which SQLite cannot keep."""
-
-    __tablename__ = "metrics"
-    __table_args__ = (Index(None, "run_id", "name", "step"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(255))
-    step: Mapped[int] = mapped_column(Integer)
-    value: Mapped[float | None] = mapped_column(Float)
-    time: Mapped[datetime]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from jupyter_kfp.documents import yaml_documents
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.views.flow import Scope, Walk, ports
 from jupyter_kfp.views.model import (
@@ -96,10 +97,8 @@ def graph_from_ir(ir: str | Mapping[str, Any], states: Mapping[str, str] | None 
 def _read(text: str) -> Mapping[str, Any]:
     import yaml
 
-    # The C loader reads a 100-step pipeline ten times faster; PyYAML may have been built without it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = next(iter(yaml.load_all(text, loader)), None)
+        document = next(yaml_documents(text), None)
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise UsageError(f"This is not a compiled pipeline: it is not YAML ({where}).") from error

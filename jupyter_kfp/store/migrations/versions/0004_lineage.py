@@ -1,4 +1,4 @@
-"""Where steps come from, files that runs read, approvals, pins, and metrics over time."""
+"""Where steps come from, files that runs read, approvals and pins."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -57,27 +57,10 @@ def upgrade() -> None:
     )
     for column in ("artifact_id", "sha256"):
         op.create_index(op.f(f"ix_approvals_{column}"), "approvals", [column], unique=False)
-    op.create_table(
-        "metrics",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.String(64), nullable=False),
-        sa.Column("task_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("step", sa.Integer(), nullable=False),
-        sa.Column("value", sa.Float(), nullable=True),
-        sa.Column("time", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_metrics_run_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["task_id"], ["tasks.id"], name=op.f("fk_metrics_task_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_metrics")),
-    )
-    op.create_index(op.f("ix_metrics_run_id_name_step"), "metrics", ["run_id", "name", "step"], unique=False)
-    op.create_index(op.f("ix_metrics_task_id"), "metrics", ["task_id"], unique=False)
 
 
 def downgrade() -> None:
-    for table in ("metrics", "approvals", "input_files", "environments"):
+    for table in ("approvals", "input_files", "environments"):
         op.drop_table(table)
     op.drop_index(op.f("ix_artifacts_uri"), table_name="artifacts")
     op.drop_column("tasks", "provenance")
