@@ -4,11 +4,13 @@
 
     launch      start, follow, cancel: what the command line, the API and magics call
     result      a run as the JSON document that `run --json` prints
-    __main__    the engine process: `python -m jupyter_kfp.engine RUN_ID`
+    starting    the engine's process, started before it is known what it is to run
+    __main__    that process: `python -m jupyter_kfp.engine`
     supervisor  its loop: events in, actions out, everything recorded
     scheduler   pure: what may start now
     dataflow    pure: the values that reach a task
     attempt     one try at a task: directories, command, outputs
     process     operating-system processes: starting, ending, leaving none behind
+    warm        steps and kernels as forks of processes that have loaded what they need, shared by all runs
     plan, ir    the pipeline, and reading it from KFP's IR
 """
