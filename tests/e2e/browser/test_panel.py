@@ -79,8 +79,9 @@ def test_a_user_runs_with_another_parameter_and_compares_the_runs(lab: Lab, page
 
     tab(page, "Runs")
     page.get_by_label("Filter runs").fill("compared")
-    runs = page.locator(".jp-Kfp-run[data-state=SUCCEEDED]")
-    expect(runs).to_have_count(2)
+    runs = page.locator(".jp-Kfp-run")
+    expect(runs).to_have_count(2)  # those of other stories are gone by then
+    expect(page.locator(".jp-Kfp-run[data-state=SUCCEEDED]")).to_have_count(2)
     for box in runs.get_by_role("checkbox").all():
         box.check()
     page.get_by_role("button", name="Compare", exact=True).click()
