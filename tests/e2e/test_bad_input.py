@@ -285,6 +285,10 @@ def _read_only(_tmp_path: Path) -> dict[str, str]:
     return {"JUPYTER_KFP_HOME": "/proc/nowhere"}
 
 
+def _no_driver(_tmp_path: Path) -> dict[str, str]:
+    return {"JUPYTER_KFP_STORE_URL": "mysql+pymysql://user:secret@127.0.0.1:1/none"}
+
+
 def _of_the_future(tmp_path: Path) -> dict[str, str]:
     with sqlite3.connect(tmp_path / "store.sqlite") as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
@@ -300,7 +304,8 @@ def _of_the_future(tmp_path: Path) -> dict[str, str]:
         (_corrupt, ("store.sqlite is damaged", "Move that file away")),
         (_not_a_url, ("'my store' is not the URL of a database", "JUPYTER_KFP_STORE_URL")),
         (_unknown_database, ("is not the URL of a database", "JUPYTER_KFP_STORE_URL")),
-        (_nobody_listens, ("postgresql", "pip install 'jupyter-kfp[postgresql]'")),
+        (_nobody_listens, ("postgresql", "cannot be reached", "JUPYTER_KFP_STORE_URL")),
+        (_no_driver, ("driver of mysql+pymysql is missing", "pip install 'jupyter-kfp[postgresql]'")),
         (_read_only, ("/proc/nowhere", "JUPYTER_KFP_HOME")),
         (_of_the_future, ("written by a newer version", "Upgrade jupyter_kfp")),
     ],
