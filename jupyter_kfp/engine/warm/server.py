@@ -246,6 +246,7 @@ def _run(request: dict[str, Any]) -> int:
 
             sys.argv = ["ipykernel_launcher", *arguments]
             IPKernelApp.launch_instance(argv=arguments)
+            _answer_control(IPKernelApp.instance())
         case "module":
             sys.argv = ["-m", *arguments]
             runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
@@ -256,6 +257,18 @@ def _run(request: dict[str, Any]) -> int:
             sys.argv = ["-c", *arguments]
             exec(compile(request["program"], "<string>", "exec"), main.__dict__)  # noqa: S102 - as `python -c` does
     return 0
+
+
+def _answer_control(app: Any) -> None:
+    """Let the control channel answer, and flush, while there is somebody who sends what it flushes.
+
+    ipykernel (7.4, `IPKernelApp.close`) ends that one first; the channel then waits for ten seconds, and
+    jupyter_client kills the kernel after two and a half of them.
+    """
+    thread = app.control_thread
+    if thread is not None and thread.is_alive():
+        thread.stop()
+        thread.join(timeout=1)
 
 
 def _exit_code(stop: SystemExit) -> int:
