@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import statistics
 import time
@@ -98,6 +99,10 @@ def test_the_start_of_jupyterlab(
     (tmp_path / "config").mkdir()
     quiet = lab.home / "config" / "labconfig"
     shutil.copytree(quiet, tmp_path / "config" / "labconfig")
+    settings = tmp_path / "config" / "labconfig" / "page_config.json"
+    disabled = json.loads(settings.read_text(encoding="utf-8"))
+    disabled["disabledExtensions"]["jupyter-kfp"] = True  # it may be installed for this Python
+    settings.write_text(json.dumps(disabled), encoding="utf-8")
     off = "--ServerApp.jpserver_extensions={'jupyter_kfp.server': False}"
     with serving(tmp_path, off, application="jupyterlab") as (url, token):
         places = {
