@@ -5,7 +5,8 @@ The other faces (command line, magics) are built on the same calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,14 +48,22 @@ def run(path: str | Path, /, *, runner: str | None = None, **parameters: Json) -
     return load(path).run(runner=runner, **parameters)
 
 
-def get_ready(runner: str | None = None) -> None:
-    """Let the engine, and what steps are forked from, load while a notebook is read and compiled."""
+@contextmanager
+def getting_ready(runner: str | None = None) -> Iterator[None]:
+    """Let the engine, and what steps are forked from, load while a notebook is read and compiled and a run started.
+
+    Where no run has been started in the end, no engine is left.
+    """
     from jupyter_kfp.engine import starting
     from jupyter_kfp.engine.warm import shared
 
     starting.prepare()
     if runner != "container":
         shared.prepare()
+    try:
+        yield
+    finally:
+        starting.dismiss()
 
 
 def submit(path: str | Path, /, options: Options | None = None, **parameters: Json) -> Run | Submission:
@@ -260,21 +269,21 @@ class LoadedPipeline:
                 the pipeline needs, or no earlier run has what comes before ``from_step``.
             JupyterKfpError: steps are to run in containers, and no container engine answers.
         """
-        get_ready(runner)
-        from jupyter_kfp.engine import launch
-        from jupyter_kfp.engine.runner import Runner
+        with getting_ready(runner):
+            from jupyter_kfp.engine import launch
+            from jupyter_kfp.engine.runner import Runner
 
-        options = launch.RunOptions(
-            source_dir=self.path.absolute().parent,
-            max_parallel=max_parallel,
-            runner=None if runner is None else Runner.named(runner),
-            image=image,
-            cache=cache,
-            file=self.path,
-            from_step=from_step,
-            mlflow=mlflow,
-        )
-        handle = launch.start(self.compile(), parameters or {}, origin=self.origin(), options=options)
+            options = launch.RunOptions(
+                source_dir=self.path.absolute().parent,
+                max_parallel=max_parallel,
+                runner=None if runner is None else Runner.named(runner),
+                image=image,
+                cache=cache,
+                file=self.path,
+                from_step=from_step,
+                mlflow=mlflow,
+            )
+            handle = launch.start(self.compile(), parameters or {}, origin=self.origin(), options=options)
         return Run(handle.id, handle)
 
     def submit(

@@ -62,22 +62,22 @@ def run(
     as_json: bool,
 ) -> None:
     """Run NOTEBOOK (or a compiled pipeline) on this machine. Ctrl-C cancels."""
-    from jupyter_kfp.api import get_ready, load
+    from jupyter_kfp.api import getting_ready, load
 
-    get_ready(runner)
-    loaded = load(notebook)
-    text = loaded.compile()
-    warn(loaded)
-    values = parameters_of(text, pairs, params_file)
-    started = loaded.start(
-        values,
-        max_parallel=max_parallel,
-        runner=runner,
-        image=image,
-        cache=not no_cache,
-        from_step=from_step,
-        mlflow=mlflow,
-    )
+    with getting_ready(runner):
+        loaded = load(notebook)
+        text = loaded.compile()
+        warn(loaded)
+        values = parameters_of(text, pairs, params_file)
+        started = loaded.start(
+            values,
+            max_parallel=max_parallel,
+            runner=runner,
+            image=image,
+            cache=not no_cache,
+            from_step=from_step,
+            mlflow=mlflow,
+        )
     follow_through(started, detach=detach, as_json=as_json)
 
 

@@ -9,13 +9,13 @@ notebook's directory on).
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_kfp.detached import start_module
 from jupyter_kfp.engine.marks import MARK
 from jupyter_kfp.errors import JupyterKfpError
 from jupyter_kfp.store import location
@@ -55,15 +55,14 @@ def start(store: Store, run_id: str, beside: Path | None) -> None:
         return
     directory = location.run_directory(run_id)
     after = str(store.last_event(run_id))
-    with suppress(OSError), (directory / LOG).open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "jupyter_kfp.engine.emitting", run_id, after],
-            cwd=directory,  # holds no modules that could hide others
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    with suppress(OSError):
+        start_module(
+            "jupyter_kfp.engine.emitting",
+            run_id,
+            after,
+            directory=directory,
+            log=directory / LOG,
+            environment=environment,
         )
 
 

@@ -83,6 +83,16 @@ def prepare() -> None:
                 _waiting = EngineProcess()
 
 
+def dismiss() -> None:
+    """There will be no run: whoever prepared one goes on, and its engine shall not wait for ever."""
+    global _waiting
+    with _lock:
+        engine, _waiting = _waiting, None
+        if engine is not None:
+            engine.dismiss()
+            _dismissed.append(engine)
+
+
 def take() -> EngineProcess:
     """An engine's process, the one that was prepared if there is one. Raises OSError if none can be started."""
     global _waiting

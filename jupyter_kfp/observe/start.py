@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import suppress
 
+from jupyter_kfp.detached import start_module
 from jupyter_kfp.observe.settings import is_configured
 from jupyter_kfp.store import location
 
@@ -17,12 +16,5 @@ def start(run_id: str) -> None:
     if not is_configured():
         return
     directory = location.run_directory(run_id)
-    with suppress(OSError), (directory / LOG).open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "jupyter_kfp.observe", run_id],
-            cwd=directory,  # holds no modules that could hide others
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    with suppress(OSError):
+        start_module("jupyter_kfp.observe", run_id, directory=directory, log=directory / LOG)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_kfp.detached import start_module
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.store import location
 from jupyter_kfp.store.records import RunRecord
@@ -65,12 +64,4 @@ def begin(record: RunRecord) -> None:
         return
     log = location.run_directory(record.id) / "mlflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
-        subprocess.Popen(
-            [sys.executable, "-m", "jupyter_kfp.tracking", record.id],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-            cwd=Path.home(),
-        )
+    start_module("jupyter_kfp.tracking", record.id, directory=Path.home(), log=log)

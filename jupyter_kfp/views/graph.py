@@ -150,18 +150,12 @@ def _outputs(root: Mapping[str, Any], walk: Walk, scope: Scope) -> Iterable[Pipe
 
 def _sorted(graph: Graph) -> Graph:
     """The same graph, each box's members upstream first: the IR's own order is alphabetical."""
-    links: dict[str | None, set[tuple[str, str]]] = defaultdict(set)
-    for edge in graph.edges:
-        box, source, target = graph.lifted(edge)
-        links[box].add((source, target))
-    members: dict[str | None, list[str]] = defaultdict(list)
-    for item in graph.items:
-        members[item.parent].append(item.id)
+    boxes = graph.boxes()
     order: dict[str, int] = {}
 
     def visit(box: str | None) -> None:
         try:
-            ordered = topological(members[box], links[box])
+            ordered = topological(*boxes.get(box, ([], set())))
         except CycleError as error:
             raise UsageError(
                 f"This pipeline cannot run: its tasks wait for each other in a circle ({error}).",

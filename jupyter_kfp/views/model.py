@@ -145,6 +145,17 @@ class Graph:
             parent = self.by_id[parent].parent
         yield None
 
+    def boxes(self) -> dict[str | None, tuple[list[str], set[tuple[str, str]]]]:
+        """Of each box (None: the pipeline) its direct members, and which of them comes before which."""
+        members: dict[str | None, list[str]] = {}
+        links: dict[str | None, set[tuple[str, str]]] = {}
+        for item in self.items:
+            members.setdefault(item.parent, []).append(item.id)
+        for edge in self.edges:
+            box, source, target = self.lifted(edge)
+            links.setdefault(box, set()).add((source, target))
+        return {box: (inside, links.get(box, set())) for box, inside in members.items()}
+
     def lifted(self, edge: Edge) -> tuple[str | None, str, str]:
         """The smallest box that holds both ends of ``edge``, and the two ends as its direct members.
 

@@ -11,6 +11,7 @@ import pytest
 
 import jupyter_kfp
 from jupyter_kfp.api import load, parse_parameters
+from jupyter_kfp.engine import starting
 from jupyter_kfp.errors import DiagnosticsError, JupyterKfpError, NotebookError, UsageError
 from jupyter_kfp.runs import Run, StoredArtifact
 from jupyter_kfp.store import liveness
@@ -131,6 +132,7 @@ def test_wrong_parameters_start_nothing(notebooks: Path, values: dict[str, Any],
     with pytest.raises(UsageError, match=said):
         jupyter_kfp.run(notebooks / "good.ipynb", **values)
     assert not (notebooks / "home/store.sqlite").exists()
+    assert starting._waiting is None, "nor does an engine wait for another run"
 
 
 # ---------------------------------------------------------------------- runs

@@ -51,14 +51,9 @@ def _in_order(graph: Graph) -> list[Node | Group]:
     """Every node and group, upstream first: members of one box by what they depend on."""
     from jupyter_kfp.views.ordering import topological
 
-    links: dict[str | None, set[tuple[str, str]]] = defaultdict(set)
-    for edge in graph.edges:
-        box, source, target = graph.lifted(edge)
-        links[box].add((source, target))
-    members: dict[str | None, list[str]] = defaultdict(list)
-    for item in graph.items:
-        members[item.parent].append(item.id)
-    return [graph.by_id[one] for box, inside in members.items() for one in topological(inside, links[box])]
+    return [
+        graph.by_id[one] for inside, links in graph.boxes().values() for one in topological(inside, links)
+    ]
 
 
 def first_look(graph: Graph) -> frozenset[str]:

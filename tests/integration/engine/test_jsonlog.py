@@ -39,7 +39,7 @@ def test_every_line_says_where_and_when_it_is_from(engine: Engine) -> None:
         (1, "WARNING", "step", "2026-01-31 12:00:00 WARNING root: low memory"),
         (1, "ERROR", "step", "[ERROR] no: päng"),
         (1, "INFO", "step", "no end"),
-        (1, "ERROR", "engine", engine.store.task(run.id, "train").attempts[0].failure.message),  # type: ignore[union-attr]
+        (1, "ERROR", "engine", engine.store.task(run.id, "train").attempts[0].failure.message),  # type: ignore[union-attr]  # it failed
         (2, "INFO", "step", "epoch 1"),
         (2, "WARNING", "step", "2026-01-31 12:00:00 WARNING root: low memory"),
         (2, "ERROR", "step", "[ERROR] no: päng"),

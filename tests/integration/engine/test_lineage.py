@@ -190,7 +190,7 @@ def test_a_server_that_refuses_fails_no_run(engine: Engine, monkeypatch: pytest.
             raise ConnectionError("refused")
 
     run = engine.run(PREPARE)
-    assert emitting._send(engine.store, Refusing(), run.id, 0) == 1  # type: ignore[arg-type]
+    assert emitting._send(engine.store, Refusing(), run.id, 0) == 1  # type: ignore[arg-type]  # it has what is used of a client
     (note,) = [event.message for event in engine.store.events(run.id) if event.kind == "warning"]
     assert note.startswith("Not all OpenLineage events could be sent (ConnectionError: refused).")
     assert f"jupyter kfp lineage {run.id} --format openlineage" in note

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from jupyter_kfp.remote import mirroring, profiles
 from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.http import Connection, Patience
 from jupyter_kfp.remote.profile import Profile, make
-from jupyter_kfp.store.store import open_store
+from jupyter_kfp.store.store import Store, open_store
 from tests.kfp_server import process
 from tests.kfp_server.swagger import SWAGGER
 
@@ -67,6 +68,20 @@ def home(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("JUPYTER_KFP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    opened = open_store()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def known(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster is the default, and asked again after short pauses."""
+    profiles.save(profile)
+    monkeypatch.setattr(mirroring, "connect", lambda profile: Client(Connection(profile, patience=FAST)))
 
 
 @pytest.fixture

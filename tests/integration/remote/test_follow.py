@@ -2,22 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jupyter_kfp.errors import UsageError
 from jupyter_kfp.remote import follow, mirroring, profiles
-from jupyter_kfp.remote.client import Client
 from jupyter_kfp.remote.errors import Trouble, UnreachableError
-from jupyter_kfp.remote.http import Connection
 from jupyter_kfp.remote.profile import Profile, make
 from jupyter_kfp.remote.submit import Options, submit
 from jupyter_kfp.runs import Run
 from jupyter_kfp.store.records import RunEvent, State
-from jupyter_kfp.store.store import Store, open_store
-from tests.integration.remote.conftest import FAST
+from jupyter_kfp.store.store import Store
 from tests.integration.remote.irs import in_loop
 from tests.kfp_server.process import Cluster
 from tests.unit.engine.building import pipeline, python, task
@@ -46,18 +43,7 @@ SMALL = pipeline({"a": task(python("pass"))})
 WAITS = pipeline({"slow": task(python("print('waiting', flush=True); time.sleep(60)"))})
 
 
-@pytest.fixture(autouse=True)
-def known(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster is the default, and asked again after short pauses."""
-    profiles.save(profile)
-    monkeypatch.setattr(mirroring, "connect", lambda profile: Client(Connection(profile, patience=FAST)))
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store()
-    yield opened
-    opened.close()
+pytestmark = pytest.mark.usefixtures("known")
 
 
 def test_a_run_on_a_cluster_is_like_one_of_this_machine(cluster: Cluster, store: Store) -> None:

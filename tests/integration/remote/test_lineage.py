@@ -1,40 +1,22 @@
 """The lineage of runs on a cluster, and of what runs here make of it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from jupyter_kfp.cli import main
-from jupyter_kfp.remote import mirroring, profiles
-from jupyter_kfp.remote.client import Client
-from jupyter_kfp.remote.http import Connection
-from jupyter_kfp.remote.profile import Profile
 from jupyter_kfp.remote.submit import submit
 from jupyter_kfp.runs import Run
 from jupyter_kfp.store.lineage.model import ArtifactNode, TaskNode, Way
 from jupyter_kfp.store.records import Origin, State
-from jupyter_kfp.store.store import Store, open_store
-from tests.integration.remote.conftest import FAST
+from jupyter_kfp.store.store import Store
 from tests.integration.remote.test_follow import CHAIN
 from tests.kfp_server.process import Cluster
 from tests.unit.store.lineages import Runs
 
-
-@pytest.fixture(autouse=True)
-def known(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster is the default, and asked again after short pauses."""
-    profiles.save(profile)
-    monkeypatch.setattr(mirroring, "connect", lambda profile: Client(Connection(profile, patience=FAST)))
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store()
-    yield opened
-    opened.close()
+pytestmark = pytest.mark.usefixtures("known")
 
 
 def test_the_lineage_of_a_run_on_a_cluster(cluster: Cluster, store: Store, tmp_path: Path) -> None:

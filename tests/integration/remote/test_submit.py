@@ -1,6 +1,6 @@
 """What reaches the server of a pipeline that is handed to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -15,7 +15,7 @@ from jupyter_kfp.remote.errors import ApiError, Trouble, UnreachableError
 from jupyter_kfp.remote.http import Connection
 from jupyter_kfp.remote.profile import Profile, make
 from jupyter_kfp.remote.submit import Options, submit
-from jupyter_kfp.store.store import Store, open_store
+from jupyter_kfp.store.store import Store
 from tests.integration.remote.test_preflight import free_port
 from tests.kfp_server.process import Cluster
 from tests.unit.compiler import test_options
@@ -32,13 +32,6 @@ def held(cluster: Cluster, profile: Profile) -> None:
     """Nothing is executed here, and the cluster is the default."""
     cluster.control(hold=True)
     profiles.save(profile)
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = open_store()
-    yield opened
-    opened.close()
 
 
 def sent(cluster: Cluster, path: str = "/runs") -> dict[str, Any]:

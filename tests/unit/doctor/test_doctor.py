@@ -186,7 +186,7 @@ def test_a_disk_with_little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     for free, status in ((2 << 30, Status.OK), (1 << 29, Status.WARNING), (1 << 20, Status.ERROR)):
         monkeypatch.setattr(
             shutil, "disk_usage", lambda _path, free=free: shutil._ntuple_diskusage(0, 0, free)
-        )  # type: ignore[attr-defined]
+        )  # type: ignore[attr-defined]  # what the function gives back
         assert one(keeping.disk()).status is status
     assert "jupyter kfp gc" in one(keeping.disk()).remedy
 

@@ -121,7 +121,7 @@ def test_a_run_that_goes_on_and_the_one_it_builds_on_are_protected(database: Dat
     finished(database, "base")
     store = Store(database)
     options = {"from": {"run": "base", "before": [], "step": "a"}}
-    store.create_run(NewRun(id="going", name="n", pipeline="p", ir="", root="/", options=options), [])  # type: ignore[arg-type]
+    store.create_run(NewRun(id="going", name="n", pipeline="p", ir="", root="/", options=options), [])  # type: ignore[arg-type]  # a dict of one kind of value
     store.recorder("going").begin_run(me())
     assert {name: why for name, (_size, why, _uses) in facts(database).items()} == {
         "going": "it is going on",
